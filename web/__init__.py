@@ -1,0 +1,3 @@
+"""The front door: HTTP, sessions, the SDK. Importing it makes ``platform`` complete (see ``tasks``)."""
+
+import tasks as tasks
