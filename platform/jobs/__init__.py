@@ -1,0 +1,1 @@
+"""Job records: what is known of every task from the moment it is submitted."""
