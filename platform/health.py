@@ -1,0 +1,65 @@
+"""Is it alive, is it ready, what is going on: the checks behind ``/health``, ``/ready`` and ``/status``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from platform import registry, store
+from platform.jobs.ledger import ledger
+from platform.queues import names
+from platform.settings import settings
+
+_started_at = time.time()
+
+
+def readiness() -> dict[str, str]:
+    """Each thing a request needs, ``"ok"`` or what is wrong with it. Takes at most a broker timeout each."""
+    return {"broker": _outcome(_broker), "records": _outcome(_records), "database": _outcome(_database)}
+
+
+def is_ready(checks: dict[str, str]) -> bool:
+    return all(answer == "ok" for answer in checks.values())
+
+
+def status() -> dict[str, Any]:
+    """Queues with their jobs by state, workers, and since when this process runs."""
+    counts = ledger().counts(names(settings()))
+    return {
+        "env": settings().env,
+        "uptime_s": round(time.time() - _started_at, 1),
+        "jobs": counts.pop(""),
+        "queues": counts,
+        "workers": registry.workers(),
+    }
+
+
+def _outcome(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception as exc:  # noqa: BLE001 - the answer of a health check is what is wrong, whatever it is
+        return f"{type(exc).__name__}: {exc}"[:200]
+    return "ok"
+
+
+def _broker() -> None:
+    from platform.celery import app
+
+    with app.connection_for_write() as connection:
+        connection.connect()
+        # Kombu's Redis transport connects with its first channel.
+        connection.channel().close()
+
+
+def _records() -> None:
+    store.client().ping()
+
+
+def _database() -> None:
+    from sqlalchemy import text
+
+    from platform.database import reading
+
+    with reading() as session:
+        session.execute(text("SELECT 1"))

@@ -1,0 +1,63 @@
+"""Which task options and Celery keys exist, so that a misspelt one is an error and not a silent default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+from celery.app.defaults import NAMESPACES, flatten
+
+from platform.errors import UnknownOption, did_you_mean
+
+#: Read by ``Celery.task`` and ``add_autoretry_behaviour`` themselves, or when publishing.
+DECORATOR_OPTIONS = frozenset(
+    {
+        *("name", "base", "bind", "shared", "filter", "lazy"),
+        *("pydantic", "pydantic_strict", "pydantic_context", "pydantic_dump_kwargs"),
+        *("autoretry_for", "dont_autoretry_for", "retry_kwargs", "retry_backoff", "retry_backoff_max", "retry_jitter"),
+        *("queue", "exchange", "routing_key", "expires", "delivery_mode", "compression", "immediate", "mandatory"),
+    }
+)
+
+
+@cache
+def _task_attributes() -> frozenset[str]:
+    from platform.task import Task
+
+    return frozenset(name for name in dir(Task) if not name.startswith("_"))
+
+
+@cache
+def celery_keys() -> frozenset[str]:
+    """Every key Celery reads, in its lower-case spelling, with one it writes among them itself."""
+    return frozenset(name for name, _ in flatten(NAMESPACES)) | {"deprecated_settings"}
+
+
+def check_task_options(opts: Mapping[str, Any]) -> None:
+    """Raises UnknownOption for one that neither Celery, the platform nor the task's own base class would read."""
+    base = opts.get("base")
+    of_base = frozenset(dir(base)) if base else frozenset()
+    known = DECORATOR_OPTIONS | _task_attributes() | of_base
+    for name in opts:
+        if name not in known:
+            raise UnknownOption(f"unknown task option {name!r}{did_you_mean(name, known)}")
+
+
+def check_keys(keys: Iterable[str]) -> None:
+    """Raises UnknownOption for a key that Celery would never read."""
+    for name in keys:
+        if name not in celery_keys():
+            raise UnknownOption(f"unknown Celery key {name!r}{did_you_mean(name, celery_keys())}")
+
+
+def keys_of(source: Mapping[str, Any]) -> list[str]:
+    """The keys a configuration module means as such: lower case, not private, not something it imported."""
+    return [
+        name
+        for name in source
+        if name.islower()
+        and not name.startswith("_")
+        and not isinstance(source[name], (ModuleType, FunctionType, type))
+    ]

@@ -1,0 +1,121 @@
+"""What Celery's signals set in motion: records of retries, and a worker's life.
+
+Outcomes are written by the result backend and starts by the task class, because a receiver's exception is
+swallowed; everything that may fail without changing a job's fate is here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import signals, states
+from celery.exceptions import Reject
+
+log = logging.getLogger(__name__)
+
+#: A worker's outcome is worth waiting for: this long a store that is away is asked again, in seconds.
+WORKER_PATIENCE_S = 120.0
+#: A worker's own sockets; long enough for a broker that is busy, short enough to notice one that is gone.
+WORKER_SOCKET_TIMEOUT_S = 30.0
+
+
+def connect() -> None:
+    """Attach every receiver; calling it again changes nothing."""
+    signals.celeryd_init.connect(_prepare_worker, weak=False)
+    signals.celeryd_after_setup.connect(_serve_all_but_dead_letters, weak=False)
+    signals.worker_init.connect(_check_configuration, weak=False)
+    signals.worker_ready.connect(_begin_duties, weak=False)
+    signals.worker_shutting_down.connect(_end_duties, weak=False)
+    signals.beat_init.connect(_prepare_beat, weak=False)
+    signals.task_retry.connect(_record_retry, weak=False)
+    signals.task_postrun.connect(_record_unusual_end, weak=False)
+
+
+def _prepare_worker(conf: Any = None, **_: Any) -> None:
+    from platform import endpoints
+    from platform.jobs.ledger import ledger
+    from platform.settings import settings
+
+    endpoints.ensure_embedded(settings())
+    ledger().patience_s = WORKER_PATIENCE_S
+    conf.task_publish_retry = True
+    conf.broker_connection_timeout = 4.0
+    conf.broker_connection_max_retries = None  # for ever: a worker without a broker has nothing better to do
+    conf.broker_transport_options = _patient(conf.broker_transport_options)
+
+
+def _patient(transport_options: dict[str, Any]) -> dict[str, Any]:
+    if "confirm_publish" in transport_options:
+        return {"confirm_publish": True}
+    return {**transport_options, "socket_timeout": WORKER_SOCKET_TIMEOUT_S}
+
+
+def _prepare_beat(**_: Any) -> None:
+    from platform import endpoints
+    from platform.settings import settings
+
+    endpoints.ensure_embedded(settings())
+
+
+def _serve_all_but_dead_letters(instance: Any = None, conf: Any = None, **_: Any) -> None:
+    from platform.queues import served_by_default
+    from platform.settings import settings
+
+    queues = instance.app.amqp.queues
+    chosen = queues._consume_from
+    if chosen is None:  # no -Q
+        queues.select(served_by_default(settings()))
+
+
+def _check_configuration(sender: Any = None, **_: Any) -> None:
+    from platform.errors import UnknownOption
+    from platform.options import check_keys
+
+    try:
+        check_keys(sender.app.conf.changes)
+    except UnknownOption as exc:
+        raise SystemExit(str(exc)) from exc
+
+
+def _begin_duties(sender: Any = None, **_: Any) -> None:
+    from platform import duties
+    from platform.settings import settings
+
+    duties.begin(sender)
+    port = settings().health_port
+    if port is not None:
+        from platform import healthserver
+        from platform.errors import SettingsError
+
+        try:
+            healthserver.start(port)
+        except SettingsError as exc:
+            raise SystemExit(str(exc)) from exc
+
+
+def _end_duties(**_: Any) -> None:
+    from platform import duties
+
+    duties.end()
+
+
+def _record_retry(request: Any = None, reason: Any = None, **_: Any) -> None:
+    from platform.jobs.ledger import ANY_ATTEMPT, ledger
+    from platform.results import describe_error
+
+    cause = getattr(reason, "exc", None) or reason
+    ledger().retrying(request.id, describe_error(cause), getattr(request, "attempt", None) or ANY_ATTEMPT)
+
+
+def _record_unusual_end(task_id: str = "", task: Any = None, state: str = "", retval: Any = None, **_: Any) -> None:
+    """A task that raised ``Ignore`` or ``Reject(requeue=True)`` has no outcome in Celery; its job has."""
+    attempt = getattr(task.request, "attempt", None)
+    if attempt is None or state not in (states.IGNORED, states.REJECTED):
+        return
+    from platform.jobs.ledger import ledger
+
+    if state == states.IGNORED:
+        ledger().complete(task_id, b"null", attempt)
+    elif isinstance(retval, Reject) and retval.requeue:
+        ledger().requeued(task_id, attempt)

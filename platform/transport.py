@@ -1,0 +1,65 @@
+"""Kombu's Redis transport with the platform's priority scale, under URL schemes of its own.
+
+A scheme of its own (``valkey://`` for ``redis://`` and so on) survives kombu's failover, which reads the
+transport from the next URL; and it leaves other Celery apps in the same process alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as stock
+
+from platform.queues import DEFAULT_PRIORITY, MAX_PRIORITY
+
+SCHEMES = {"redis": "valkey", "rediss": "valkeys", "redis+socket": "valkey+socket", "sentinel": "valkey-sentinel"}
+
+
+class Channel(stock.Channel):
+    """Takes the most urgent first: priority 9 is kept in the list that Redis is asked for first."""
+
+    def _get_message_priority(self, message: dict[str, Any], *, reverse: bool = False) -> int:
+        try:
+            priority = int(message["properties"]["priority"])
+        except (KeyError, TypeError, ValueError):
+            priority = DEFAULT_PRIORITY
+        return MAX_PRIORITY - max(min(priority, MAX_PRIORITY), 0)
+
+
+class Transport(stock.Transport):
+    Channel = Channel
+
+
+class SentinelChannel(Channel, stock.SentinelChannel):
+    pass
+
+
+class SentinelTransport(stock.SentinelTransport):
+    Channel = SentinelChannel
+
+
+def url(broker_url: str) -> str:
+    """The URL with this module's scheme where kombu's Redis transport would serve it; others unchanged."""
+    return ";".join(_own_scheme(part) for part in broker_url.split(";"))
+
+
+def _own_scheme(part: str) -> str:
+    scheme, separator, rest = part.partition("://")
+    return f"{SCHEMES.get(scheme, scheme)}{separator}{rest}"
+
+
+def stock_url(broker_url: str) -> str:
+    """The other way round, for programs that know kombu's schemes only (Flower)."""
+    back = {own: theirs for theirs, own in SCHEMES.items()}
+    scheme, separator, rest = broker_url.partition("://")
+    return f"{back.get(scheme, scheme)}{separator}{rest}"
+
+
+TRANSPORT_ALIASES.update(
+    {
+        "valkey": "platform.transport:Transport",
+        "valkeys": "platform.transport:Transport",
+        "valkey-sentinel": "platform.transport:SentinelTransport",
+    }
+)
