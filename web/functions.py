@@ -1,0 +1,61 @@
+"""``/api/{Module}/{function}``: call a registered function and wait a little for its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from platform.jobs.states import State
+from platform.settings import settings
+from tasks.modules import Function, find_function
+from web.jobs import owner_headers
+from web.preferences import wait_seconds
+from web.problems import Problem
+from web.routing import Routes
+from web.schemas import FunctionAnswer, JobAnswer
+from web.waiting import wait_for
+
+routes = Routes(tag="Functions")
+ANSWERS = {200: FunctionAnswer, 202: JobAnswer}
+PROBLEMS = (404, 409, 422, 500)
+
+
+@routes.get(
+    "/api/<module>/<function>", answers=ANSWERS, problems=PROBLEMS, summary="Call a function, arguments in the query"
+)
+def call_with_query(module: str, function: str) -> Any:
+    """200 with the result if it came in time (`Prefer: wait=N`, else the module's limit), else 202 with the job."""
+    found = find_function(module, function)
+    values: dict[str, Any] = {name: v if len(v) > 1 else v[0] for name, v in request.args.lists()}
+    return _call(found, found.signature.from_text(values))
+
+
+@routes.post(
+    "/api/<module>/<function>",
+    body=dict[str, Any],
+    body_optional=True,
+    answers=ANSWERS,
+    problems=PROBLEMS,
+    summary="Call a function, arguments as a JSON object",
+)
+def call_with_body(module: str, function: str, body: dict[str, Any] | None) -> Any:
+    """200 with the result if it came in time (`Prefer: wait=N`, else the module's limit), else 202 with the job."""
+    found = find_function(module, function)
+    return _call(found, found.signature.from_json(body or {}))
+
+
+def _call(found: Function, kwargs: dict[str, Any]) -> Any:
+    limit_s = settings().function_wait_s if found.wait_s is None else found.wait_s
+    job_id = found.task.apply_async(kwargs=kwargs, headers=owner_headers()).id
+    job = wait_for(job_id, wait_seconds(limit_s))
+    location = {"Location": f"/jobs/{job_id}"}
+    if job.state == State.COMPLETED:
+        return {"result": job.result, "job_id": job_id}, 200, location
+    if job.state == State.FAILED and job.error:
+        raise Problem(
+            500, f"{found.module}.{found.name} failed: {job.error['type']}: {job.error['message']}", headers=location
+        )
+    if job.state == State.CANCELLED:
+        raise Problem(409, f"job {job_id} was cancelled", headers=location)
+    return job.as_dict(), 202, location

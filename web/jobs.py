@@ -1,0 +1,126 @@
+"""``/jobs``: submit, list, look at, wait for, cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from flask import g
+
+from platform.errors import UnknownJob, did_you_mean
+from platform.jobs.ledger import ledger
+from platform.jobs.record import Job
+from platform.jobs.states import State
+from platform.queues import DEAD_LETTER, names
+from platform.settings import settings
+from tasks import app
+from tasks.signatures import Signature
+from web.cancelling import cancel_running
+from web.identity import Caller
+from web.preferences import wait_seconds
+from web.problems import Problem
+from web.routing import Routes
+from web.schemas import JobAnswer, JobFilter, JobPage, JobRequest, WaitQuery, page_of
+from web.waiting import wait_for
+
+routes = Routes(tag="Jobs")
+
+
+@routes.post(
+    "/jobs", body=JobRequest, answers={202: JobAnswer, 200: JobAnswer}, problems=(404,), summary="Submit a job"
+)
+def submit(body: JobRequest) -> Any:
+    """Only tasks marked public can be submitted. With `Prefer: wait=N` the answer is 200 if the job ended in time."""
+    task = public_task(body.task)
+    Signature(task.run, skip_first=False).check_call(body.args, body.kwargs)
+    options = _options(body)
+    job_id = task.apply_async(body.args, body.kwargs, **options).id
+    return answer_with(job_id, wait_seconds(0))
+
+
+@routes.get("/jobs", query=JobFilter, answers={200: JobPage}, summary="List jobs, newest first")
+def index(query: JobFilter) -> Any:
+    """Your own; operators see everybody's."""
+    state = State(query.state) if query.state else None
+    owner = None if g.caller.has_role("operator") else g.caller.account_id
+    page = ledger().list(
+        state=state, queue=query.queue, task=query.task, owner=owner, offset=query.offset, limit=query.limit
+    )
+    return page_of([job.as_dict() for job in page.items], page.total, query)
+
+
+@routes.get("/jobs/<job_id>", query=WaitQuery, answers={200: JobAnswer}, problems=(404,), summary="One job")
+def show(job_id: str, query: WaitQuery) -> Any:
+    """With `?wait=s` the answer comes when the job has ended, or after s seconds."""
+    own_job(job_id)
+    return wait_for(job_id, query.wait).as_dict()
+
+
+@routes.delete(
+    "/jobs/<job_id>",
+    answers={200: JobAnswer, 202: JobAnswer},
+    problems=(404, 409),
+    summary="Cancel a job",
+)
+def cancel(job_id: str) -> Any:
+    """200: it will never run. 202: it is running and was asked to stop; after a grace period it is stopped."""
+    own_job(job_id)
+    verdict = ledger().cancel(job_id)
+    job = ledger().get(job_id)
+    if verdict == "final":
+        raise Problem(409, f"the job is {job.state} already")
+    if verdict == "asked":
+        cancel_running(job_id)
+        return job.as_dict(), 202
+    return job.as_dict(), 200
+
+
+def answer_with(job_id: str, wait_s: float) -> Any:
+    """202 the job, or 200 if it ended within the wait."""
+    job = wait_for(job_id, wait_s)
+    return job.as_dict(), 200 if job.is_final else 202, {"Location": f"/jobs/{job_id}"}
+
+
+def own_job(job_id: str) -> Job:
+    """The job, if the caller may see it: another owner's job answers like one that does not exist."""
+    job = ledger().get(job_id)
+    caller: Caller = g.caller
+    if job.owner != caller.account_id and not caller.has_role("operator"):
+        raise UnknownJob(job_id)
+    return job
+
+
+def public_task(name: str) -> Any:
+    """Raises Problem 404; one that exists but is not public looks the same as one that does not."""
+    public = {known: task for known, task in app.tasks.items() if getattr(task, "public", False)}
+    if name not in public:
+        raise Problem(404, f"there is no public task {name!r}{did_you_mean(name, public)}")
+    return public[name]
+
+
+def owner_headers() -> dict[str, str]:
+    """What a message says of its job's owner; children of the job inherit it."""
+    return {"owner": g.caller.account_id, "app_id": g.caller.app_id}
+
+
+def _options(body: JobRequest) -> dict[str, Any]:
+    if body.countdown is not None and body.eta is not None:
+        raise Problem(
+            422, "the body does not fit", errors=[{"loc": ["body", "eta"], "msg": "give countdown or eta, not both"}]
+        )
+    if body.eta is not None and body.eta.tzinfo is None:
+        body.eta = body.eta.replace(tzinfo=UTC)
+    headers: dict[str, Any] = owner_headers()
+    if body.max_retries is not None:
+        headers["max_retries"] = body.max_retries
+    given = {"queue": _queue(body.queue), "priority": body.priority, "countdown": body.countdown, "eta": body.eta,
+             "expires": body.expires}  # fmt: skip
+    return {"headers": headers} | {name: value for name, value in given.items() if value is not None}
+
+
+def _queue(name: str | None) -> str | None:
+    known = [queue for queue in names(settings()) if queue != DEAD_LETTER]
+    if name is not None and name not in known:
+        message = f"there is no queue {name!r}{did_you_mean(name, known)}"
+        raise Problem(422, "the body does not fit", errors=[{"loc": ["body", "queue"], "msg": message}])
+    return name

@@ -1,0 +1,127 @@
+"""The OpenAPI 3.1 document, built from the registered endpoints: it cannot say anything else than what is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from web.routing import Endpoint, Routes
+
+REF = "#/components/schemas/{model}"
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what is wrong and what to do"},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"loc": {"type": "array"}, "msg": {"type": "string"}}},
+        },
+        "request_id": {"type": ["string", "null"]},
+    },
+}
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key, or an access token of POST /session"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "platform_session"},
+}
+INTRODUCTION = (
+    "Submit work, watch it, stop it. Sign in with `Authorization: Bearer <API key>` or with the session cookie of "
+    "`POST /session`; requests that change something then also need its `X-CSRF-Token`. Errors are RFC 9457 problem "
+    "documents. `Prefer: wait=N` waits up to 30 seconds for an outcome."
+)
+
+
+def describe(topics: Iterable[Routes]) -> dict[str, Any]:
+    topics = list(topics)
+    endpoints = [endpoint for topic in topics for endpoint in topic.endpoints]
+    models = sorted({m for e in endpoints for m in _models(e)}, key=lambda m: m.__name__)
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    paths: dict[str, Any] = {}
+    for endpoint in endpoints:
+        path = re.sub(r"<([^>]+)>", r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Platform", "version": version("celery-platform"), "description": INTRODUCTION},
+        "tags": [{"name": topic.tag} for topic in topics],
+        "paths": paths,
+        "components": {
+            "schemas": {**definitions.get("$defs", {}), "Problem": PROBLEM},
+            "securitySchemes": SECURITY,
+        },
+    }
+
+
+def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
+    kinds = [endpoint.body, *endpoint.answers.values()]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "operationId": f"{endpoint.handler.__module__.rpartition('.')[2]}.{endpoint.handler.__name__}",
+        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "responses": {**_answers(endpoint), **_problems(endpoint)},
+        "security": [{"bearer": []}, {"session": []}] if endpoint.auth else [],
+    }
+    if endpoint.body is not None:
+        content = {"application/json": {"schema": _schema(endpoint.body)}}
+        operation["requestBody"] = {"required": not endpoint.body_optional, "content": content}
+    return operation
+
+
+def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    names = re.findall(r"<([^>]+)>", endpoint.path)
+    return [{"name": n, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for n in names]
+
+
+def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    if endpoint.query is None:
+        return []
+    schema = endpoint.query.model_json_schema(ref_template=REF)
+    required = schema.get("required", [])
+    properties = schema.get("properties", {})
+    return [{"name": name, "in": "query", "required": name in required, "schema": s} for name, s in properties.items()]
+
+
+def _answers(endpoint: Endpoint) -> dict[str, Any]:
+    return {str(status): _answer(status, kind) for status, kind in endpoint.answers.items()}
+
+
+def _answer(status: int, kind: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if kind is str:
+        answer["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif kind is not None:
+        answer["content"] = {"application/json": {"schema": _schema(kind)}}
+    return answer
+
+
+def _problems(endpoint: Endpoint) -> dict[str, Any]:
+    statuses = set(endpoint.problems)
+    if endpoint.auth:
+        statuses |= {401, 403, 503}
+    if endpoint.body is not None:
+        statuses |= {400, 413, 415, 422}
+    if endpoint.query is not None:
+        statuses.add(422)
+    schema = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {str(s): {"description": HTTPStatus(s).phrase, "content": schema} for s in sorted(statuses)}
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {"$ref": REF.format(model=kind.__name__)}
+    return TypeAdapter(kind).json_schema(ref_template=REF)

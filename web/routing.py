@@ -1,0 +1,161 @@
+"""Typed endpoints: what goes in and out is declared once, checked on every request and told by OpenAPI.
+
+A thin layer on Flask and pydantic; the Flask libraries for this accept or mislabel bad bodies. Bodies are
+validated as JSON, strictly: ``"3"`` is no integer, a missing body no empty object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flask import Flask, Response, g, request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from platform import serialization
+from tasks.signatures import problems_of
+from web.identity import require_caller
+from web.problems import Problem
+
+Role = Literal["user", "operator", "admin"]
+Answers = Mapping[int, Any]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method at one address. ``answers`` maps a status to the model of its body (None: no body)."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    tag: str
+    summary: str
+    description: str
+    auth: Role | None
+    body: Any
+    body_optional: bool
+    query: type[BaseModel] | None
+    answers: Answers
+    problems: tuple[int, ...]
+
+
+@dataclass
+class Routes:
+    """Endpoints of one topic; the application mounts them, ``/openapi.json`` describes them."""
+
+    tag: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        *,
+        summary: str,
+        answers: Answers,
+        auth: Role | None = "user",
+        body: Any = None,
+        body_optional: bool = False,
+        query: type[BaseModel] | None = None,
+        problems: tuple[int, ...] = (),
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a handler: it gets the path's parts by name, and ``body`` and ``query`` where declared.
+
+        It returns the answer's data, or ``(data, status)`` or ``(data, status, headers)``, or a Flask response.
+        """
+
+        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+            description = " ".join((handler.__doc__ or "").split())
+            self.endpoints.append(
+                Endpoint(
+                    method,
+                    path,
+                    handler,
+                    self.tag,
+                    summary,
+                    description,
+                    auth,
+                    body,
+                    body_optional,
+                    query,
+                    answers,
+                    problems,
+                )
+            )
+            return handler
+
+        return register
+
+    def get(self, path: str, **options: Any) -> Callable[..., Any]:
+        return self.add("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[..., Any]:
+        return self.add("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Callable[..., Any]:
+        return self.add("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Callable[..., Any]:
+        return self.add("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[..., Any]:
+        return self.add("DELETE", path, **options)
+
+    def mount(self, app: Flask) -> None:
+        for endpoint in self.endpoints:
+            name = f"{endpoint.method} {endpoint.path}".replace(".", "_")
+            app.add_url_rule(endpoint.path, name, _view(endpoint), methods=[endpoint.method])
+
+
+def _view(endpoint: Endpoint) -> Callable[..., Response]:
+    adapter = TypeAdapter(endpoint.body) if endpoint.body is not None else None
+
+    def view(**path: str) -> Response:
+        g.endpoint = endpoint
+        if endpoint.auth is not None:
+            g.caller = require_caller(request, endpoint.auth)
+        arguments: dict[str, Any] = dict(path)
+        if endpoint.query is not None:
+            arguments["query"] = read_query(endpoint.query)
+        if adapter is not None:
+            arguments["body"] = read_body(adapter, endpoint.body_optional)
+        return respond(endpoint.handler(**arguments))
+
+    return view
+
+
+def read_body(adapter: TypeAdapter[Any], optional: bool = False) -> Any:
+    """The request's body, validated. Problems: 415 not JSON, 400 unreadable, 422 invalid."""
+    raw = request.get_data(cache=False)
+    if optional and not raw:
+        return None
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise Problem(415, "send JSON, with the header Content-Type: application/json")
+    try:
+        return adapter.validate_json(raw, strict=True)
+    except ValidationError as exc:
+        if exc.errors()[0]["type"] == "json_invalid":
+            raise Problem(400, f"the body is not readable JSON: {exc.errors()[0]['ctx']['error']}") from exc
+        raise Problem(422, "the body does not fit", errors=problems_of(exc, ["body"])) from exc
+
+
+def read_query(model: type[BaseModel]) -> Any:
+    """The query string, validated; a name given twice is a list. Problem: 422."""
+    values = {name: found if len(found) > 1 else found[0] for name, found in request.args.lists()}
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        raise Problem(422, "the query does not fit", errors=problems_of(exc, ["query"])) from exc
+
+
+def respond(outcome: Any) -> Response:
+    """A handler's outcome as a response: see ``Routes.add``."""
+    if isinstance(outcome, Response):
+        return outcome
+    data, status, headers = (*outcome, {})[:3] if isinstance(outcome, tuple) else (outcome, 200, {})
+    if status == 204:
+        return Response(status=204, headers=headers)
+    if isinstance(data, BaseModel):
+        data = data.model_dump(mode="json")
+    return Response(serialization.encode(data), status, headers, content_type="application/json")
