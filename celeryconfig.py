@@ -45,7 +45,7 @@ task_queues = _queues.declared(_config)
 task_default_queue = _queues.OFFLOAD
 task_default_exchange = _queues.OFFLOAD
 task_default_routing_key = _queues.OFFLOAD
-task_default_priority = _queues.DEFAULT_PRIORITY
+task_routes = (_queues.route,)
 task_create_missing_queues = False  # a misspelt queue is an error, not a queue nobody serves
 
 # -- what travels

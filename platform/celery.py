@@ -22,11 +22,12 @@ class Platform(Celery):
 
     amqp_cls = "platform.publishing:AMQP"
     task_cls = "platform.task:Task"
+    loader_cls = "platform.loader:Loader"
 
     def task(self, *args: Any, **opts: Any) -> Any:
         """Celery's decorator; unknown options raise UnknownOption here, at import, not when the task is first used."""
         options.check_task_options(opts)
-        return super().task(*args, **opts)
+        return super().task(*args, **options.as_attributes(opts))
 
     def prepare_config(self, c: Any) -> Any:
         """Celery's hook on a configuration just read; raises UnknownOption for a key nothing would read."""

@@ -45,6 +45,16 @@ def check_task_options(opts: Mapping[str, Any]) -> None:
             raise UnknownOption(f"unknown task option {name!r}{did_you_mean(name, known)}")
 
 
+def as_attributes(opts: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as attributes of the task's class.
+
+    Celery means to stop reading ``queue`` and ``priority`` there; the platform keeps them under names of its own
+    and routes by them (``platform.queues.route``, ``platform.publishing``).
+    """
+    own = {"queue": "default_queue", "priority": "default_priority"}
+    return {own.get(name, name): value for name, value in opts.items()}
+
+
 def check_keys(keys: Iterable[str]) -> None:
     """Raises UnknownOption for a key that Celery would never read."""
     for name in keys:

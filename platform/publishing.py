@@ -30,7 +30,7 @@ class AMQP(StockAMQP):
 
     def _recorded(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
-            options["priority"] = checked_priority(options.get("priority"))
+            options["priority"] = self._priority(name, options)
             options["headers"] = self._with_owner(options.get("headers") or {})
             job = self._described(name, message, options)
             verdict = ledger().create(job)
@@ -49,6 +49,10 @@ class AMQP(StockAMQP):
     def _take_back(job: NewJob, verdict: str) -> None:
         if verdict == "created":
             ledger().withdraw(job.job_id)
+
+    def _priority(self, name: str, options: Mapping[str, Any]) -> int:
+        asked = options.get("priority")
+        return checked_priority(getattr(self.app.tasks.get(name), "default_priority", None) if asked is None else asked)
 
     def _with_owner(self, headers: Mapping[str, Any]) -> dict[str, Any]:
         parent = self.app.current_worker_task

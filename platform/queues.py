@@ -7,6 +7,8 @@ from the lowest list first.
 
 from __future__ import annotations
 
+from typing import Any
+
 from kombu import Exchange, Queue
 
 from platform.settings import Settings
@@ -45,6 +47,14 @@ def declared(config: Settings) -> list[Queue]:
         Queue(name, Exchange(name, type="direct"), routing_key=name, queue_arguments=dict(arguments))
         for name in names(config)
     ]
+
+
+def route(
+    name: str, args: Any, kwargs: Any, options: dict[str, Any], task: Any = None, **_: Any
+) -> dict[str, str] | None:
+    """Celery's router: the queue a task was declared with, unless the call names one."""
+    queue = getattr(task, "default_queue", None)
+    return {"queue": queue} if queue else None
 
 
 def checked_priority(priority: int | None) -> int:

@@ -33,10 +33,11 @@ def connect() -> None:
 
 
 def _prepare_worker(conf: Any = None, **_: Any) -> None:
-    from platform import endpoints
+    from platform import control, endpoints
     from platform.jobs.ledger import ledger
     from platform.settings import settings
 
+    log.debug("remote control: %s", control.stop_job.__name__)  # importing it is what registers the command
     endpoints.ensure_embedded(settings())
     ledger().patience_s = WORKER_PATIENCE_S
     conf.task_publish_retry = True

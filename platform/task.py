@@ -24,7 +24,8 @@ class Task(CeleryTask):
     """
 
     public: bool = False
-    priority: int = DEFAULT_PRIORITY
+    default_queue: str | None = None
+    default_priority: int = DEFAULT_PRIORITY
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -12,7 +12,7 @@ from tasks import app
 log = logging.getLogger(__name__)
 
 
-def cancel_running(job_id: str) -> None:
+def stop_running(job_id: str) -> None:
     """Tell the workers; the one that runs the job stops it after ``PLATFORM_CANCEL_GRACE_S``."""
     try:
         app.control.broadcast("stop_job", arguments={"job_id": job_id, "grace_s": settings().cancel_grace_s})

@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 from flask_cors import CORS
 
-from platform import serialization
+from platform import endpoints, serialization
 from platform.settings import settings
 from tasks import app as celery_app
 from web import functions, jobs, problems, resources, service, sessions
@@ -30,6 +30,7 @@ class FastJSON(JSONProvider):
 def create_app() -> Flask:
     """The application, with the platform's and the user's tasks loaded."""
     config = settings()
+    endpoints.ensure_embedded(config)
     celery_app.load_everything()
     app = Flask("web", root_path=__file__.rpartition("/")[0], static_folder="static")
     app.json = FastJSON(app)

@@ -48,8 +48,11 @@ def call_with_body(module: str, function: str, body: dict[str, Any] | None) -> A
 def _call(found: Function, kwargs: dict[str, Any]) -> Any:
     limit_s = settings().function_wait_s if found.wait_s is None else found.wait_s
     job_id = found.task.apply_async(kwargs=kwargs, headers=owner_headers()).id
-    job = wait_for(job_id, wait_seconds(limit_s))
+    wait_s = wait_seconds(limit_s)
+    job = wait_for(job_id, wait_s)
     location = {"Location": f"/jobs/{job_id}"}
+    if wait_s <= 0:
+        return job.as_dict(), 202, location
     if job.state == State.COMPLETED:
         return {"result": job.result, "job_id": job_id}, 200, location
     if job.state == State.FAILED and job.error:

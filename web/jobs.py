@@ -15,7 +15,7 @@ from platform.queues import DEAD_LETTER, names
 from platform.settings import settings
 from tasks import app
 from tasks.signatures import Signature
-from web.cancelling import cancel_running
+from tasks.stopping import stop_running
 from web.identity import Caller
 from web.preferences import wait_seconds
 from web.problems import Problem
@@ -70,15 +70,16 @@ def cancel(job_id: str) -> Any:
     if verdict == "final":
         raise Problem(409, f"the job is {job.state} already")
     if verdict == "asked":
-        cancel_running(job_id)
+        stop_running(job_id)
         return job.as_dict(), 202
     return job.as_dict(), 200
 
 
 def answer_with(job_id: str, wait_s: float) -> Any:
-    """202 the job, or 200 if it ended within the wait."""
+    """202 the job; 200 only for a caller that asked to wait and whose job ended in that time."""
     job = wait_for(job_id, wait_s)
-    return job.as_dict(), 200 if job.is_final else 202, {"Location": f"/jobs/{job_id}"}
+    status = 200 if wait_s > 0 and job.is_final else 202
+    return job.as_dict(), status, {"Location": f"/jobs/{job_id}"}
 
 
 def own_job(job_id: str) -> Job:

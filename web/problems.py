@@ -81,10 +81,9 @@ def _from_werkzeug(exc: HTTPException) -> Problem:
 
 def _unavailable(exc: Exception) -> Problem:
     log.warning("answering 503: %s", exc)
-    own_words = str(exc) if isinstance(exc, PlatformError) else "the broker or record store did not answer"
-    detail = (
-        own_words if isinstance(exc, DatabaseUnavailable) else "the broker is away, nothing was enqueued; try again"
-    )
+    # Not the exception's words: they name the address.
+    what = "database" if isinstance(exc, DatabaseUnavailable) else "broker"
+    detail = f"the {what} is away and nothing was enqueued; try again shortly"
     return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 

@@ -1,0 +1,125 @@
+"""A user's own module: plain tasks, a function, a provider. It knows nothing of the platform's inside."""
+
+import os
+import time
+
+from tasks import app
+from tasks.modules import function
+from tasks.offload import Provider, action
+
+
+@app.task(public=True)
+def add(a, b):
+    return a + b
+
+
+@app.task
+def secret():
+    return "not for everybody"
+
+
+@app.task
+def total(numbers):
+    return sum(numbers)
+
+
+@app.task(public=True, bind=True)
+def slow(self, seconds, steps=50):
+    for step in range(steps):
+        self.progress(step, steps, f"step {step}")
+        time.sleep(seconds / steps)
+    return "done"
+
+
+@app.task(public=True)
+def stubborn(seconds):
+    """Never reports, so it can only be stopped by force."""
+    time.sleep(seconds)
+    return "done"
+
+
+@app.task(public=True, bind=True, max_retries=2)
+def flaky(self, failures):
+    if self.request.retries < failures:
+        raise self.retry(countdown=0, exc=ValueError(f"failure {self.request.retries + 1}"))
+    return "recovered"
+
+
+@app.task(public=True)
+def broken():
+    raise ValueError("it is broken")
+
+
+@app.task(public=True)
+def not_json():
+    return object()
+
+
+@app.task(public=True)
+def too_large():
+    return "x" * 3_000_000
+
+
+@app.task(public=True)
+def die():
+    os._exit(3)
+
+
+@app.task(public=True, bind=True)
+def log_start(self, path, label):
+    """Append to a file, in the order of execution."""
+    with open(path, "a") as file:
+        file.write(f"{label}\n")
+
+
+@app.task(public=True)
+def hold(path):
+    """Keep its worker busy until the file appears."""
+    deadline = time.monotonic() + 60
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@app.task(public=True, bind=True)
+def parent(self):
+    return add.delay(1, 2).id
+
+
+class WithHook(app.Task):
+    def before_start(self, task_id, args, kwargs):
+        self.request.hook_ran = True
+
+
+@app.task(public=True, bind=True, base=WithHook)
+def hooked(self):
+    return self.request.hook_ran
+
+
+@function("Calc")
+def multiply(a: int, b: int = 2) -> int:
+    """Multiply two integers."""
+    return a * b
+
+
+@function("Calc", wait_s=0)
+def later(a: int) -> int:
+    return a
+
+
+@function("Calc")
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+class Shelf(Provider):
+    name = "acme.shelf"
+
+    def create_or_update(self, type, name, properties):
+        return {"type": type, "name": name, **properties}
+
+    def delete(self, type, name):
+        return {"gone": name}
+
+    @action
+    def restart(self, type, name, **arguments):
+        return {"restarted": name, "arguments": arguments}
