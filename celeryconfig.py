@@ -20,7 +20,7 @@ broker_url = _transport.url(_broker_url)
 # For programs that publish: one quick try. Workers are more patient (platform.signals).
 broker_connection_timeout = _config.broker_timeout_s  # seconds
 broker_connection_retry_on_startup = True
-broker_transport_options = (
+broker_transport_options = _transport.QUICK_CONNECT | (
     {
         "priority_steps": list(range(10)),
         "global_keyprefix": f"{_config.key_prefix}:queue:",

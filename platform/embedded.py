@@ -86,10 +86,11 @@ def ensure_running(data_dir: Path) -> Endpoint:
 def serve(data_dir: Path) -> None:
     """Become the server: replaces this process, for a supervisor to watch.
 
-    Waits while another process serves the folder, and takes over when that one ends.
+    Waits while another process serves the folder, and takes over when that one ends. It logs to standard
+    output, for the supervisor to keep and to rotate.
     """
     _hold(_folder(data_dir))
-    command = _command(data_dir)
+    command = [*_command(data_dir), "--logfile", ""]
     os.execv(command[0], command)  # noqa: S606
 
 

@@ -47,9 +47,11 @@ def _prepare_worker(conf: Any = None, **_: Any) -> None:
 
 
 def _patient(transport_options: dict[str, Any]) -> dict[str, Any]:
-    if "confirm_publish" in transport_options:
-        return {"confirm_publish": True}
-    return {**transport_options, "socket_timeout": WORKER_SOCKET_TIMEOUT_S}
+    from platform.transport import QUICK_CONNECT
+
+    quick = {*QUICK_CONNECT, "read_timeout", "write_timeout"}
+    kept = {name: value for name, value in transport_options.items() if name not in quick}
+    return kept | ({"socket_timeout": WORKER_SOCKET_TIMEOUT_S} if "socket_timeout" in kept else {})
 
 
 def _prepare_beat(**_: Any) -> None:

@@ -13,7 +13,7 @@ from web.jobs import owner_headers
 from web.preferences import wait_seconds
 from web.problems import Problem
 from web.routing import Routes
-from web.schemas import FunctionAnswer, JobAnswer
+from web.schemas import FunctionAnswer, JobAnswer, Members
 from web.waiting import wait_for
 
 routes = Routes(tag="Functions")
@@ -33,7 +33,7 @@ def call_with_query(module: str, function: str) -> Any:
 
 @routes.post(
     "/api/<module>/<function>",
-    body=dict[str, Any],
+    body=Members,
     body_optional=True,
     answers=ANSWERS,
     problems=PROBLEMS,

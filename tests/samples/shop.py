@@ -3,6 +3,8 @@
 import os
 import time
 
+from celery.exceptions import Ignore, Reject
+
 from tasks import app
 from tasks.modules import function
 from tasks.offload import Provider, action
@@ -123,3 +125,23 @@ class Shelf(Provider):
     @action
     def restart(self, type, name, **arguments):
         return {"restarted": name, "arguments": arguments}
+
+
+@app.task(bind=True)
+def replaced(self, a):
+    raise self.replace(add.si(a, 1))
+
+
+@app.task
+def ignores():
+    raise Ignore("nothing to do")
+
+
+@app.task(bind=True)
+def put_back(self, path):
+    """Reject the first delivery, finish the second."""
+    if not os.path.exists(path):
+        with open(path, "w"):
+            pass
+        raise Reject("not yet", requeue=True)
+    return "second time"

@@ -1,0 +1,50 @@
+"""Misspelt task options and Celery keys are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from platform.celery import Platform
+from platform.errors import UnknownOption
+from platform.options import check_keys
+from tasks import app
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [({"publik": True}, "public"), ({"ignore_results": True}, "ignore_result"), ({"task_ack_late": 1}, "acks_late")],
+)
+def test_an_unknown_task_option_is_refused_at_import(options: dict[str, object], nearest: str) -> None:
+    with pytest.raises(UnknownOption, match=f"did you mean '{nearest}'"):
+        app.task(**options)
+
+
+def test_what_celery_and_the_platform_read_is_accepted() -> None:
+    own = Platform("options-test", set_as_current=False, config_source={"task_always_eager": True})
+
+    @own.task(
+        name="x", bind=True, public=True, priority=7, max_retries=5, queue="batch", rate_limit="1/s", acks_late=True,
+        autoretry_for=(ValueError,), retry_backoff=True, time_limit=5, soft_time_limit=4, throws=(KeyError,),
+    )  # fmt: skip
+    def task(self) -> None: ...
+
+    assert (task.default_priority, task.default_queue, task.public) == (7, "batch", True)
+
+
+def test_options_of_a_tasks_own_base_class_are_accepted() -> None:
+    class WithRegion(app.Task):
+        abstract = True
+        region = "eu"
+
+    app.task(base=WithRegion, region="us")
+
+
+def test_an_unknown_celery_key_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownOption, match="unknown Celery key 'task_ack_late'; did you mean 'task_acks_late'"):
+        check_keys(["task_acks_late", "task_ack_late"])
+
+
+def test_a_configuration_with_an_unknown_key_does_not_load() -> None:
+    own = Platform("keys-test", set_as_current=False, config_source={"task_seralizer": "json"})
+    with pytest.raises(UnknownOption, match="task_serializer"):
+        own.conf.get("task_serializer")
