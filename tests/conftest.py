@@ -26,6 +26,7 @@ from platform.settings import settings
 from tests import processes, rabbitmq
 
 SESSION_DIR = pytest.StashKey[Path]()
+BROKERLESS = {"unit", "standin", "packaging", "deploy"}
 PROGRAMS = pytest.StashKey[list[processes.Program]]()
 
 
@@ -42,13 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if folder := config.stash.get(SESSION_DIR, None):
+        server.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for the broker's address is run on every broker."""
+    """Whatever may talk to a broker is marked, to be run on each."""
+    here = Path(__file__).parent
     for item in items:
-        if "broker_url" in getattr(item, "fixturenames", ()):
+        if item.path.relative_to(here).parts[0] not in BROKERLESS:
             item.add_marker("broker")
 
 
@@ -93,7 +96,6 @@ def session_valkey(pytestconfig: pytest.Config) -> Iterator[redis.Redis]:
         # One connection that stays: without a client the server would end by itself after a minute.
         kept_open.subscribe("kept-open")
         yield client
-    server.stop(folder)
 
 
 @pytest.fixture
