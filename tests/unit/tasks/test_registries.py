@@ -48,7 +48,7 @@ def test_two_functions_cannot_share_an_address() -> None:
 
 def test_a_provider_is_registered_by_being_declared() -> None:
     assert isinstance(find_provider("test.lamp"), Lamp)
-    with pytest.raises(UnknownProvider, match="did you mean 'test.lamp'"):
+    with pytest.raises(UnknownProvider, match="did you mean 'test\\.lamp'"):
         find_provider("test.lmp")
 
 
