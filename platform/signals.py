@@ -59,6 +59,7 @@ def _prepare_beat(**_: Any) -> None:
     from platform.settings import settings
 
     endpoints.ensure_embedded(settings())
+    (settings().data_dir / "beat").mkdir(parents=True, exist_ok=True)
 
 
 def _serve_all_but_dead_letters(instance: Any = None, conf: Any = None, **_: Any) -> None:
