@@ -95,7 +95,8 @@ def _begin_duties(sender: Any = None, **_: Any) -> None:
         try:
             healthserver.start(port)
         except SettingsError as exc:
-            raise SystemExit(str(exc)) from exc
+            # One of several workers on this machine has it; a worker without a port still works.
+            log.error("%s", exc)
 
 
 def _end_duties(**_: Any) -> None:
