@@ -168,17 +168,22 @@ def _config(folder: Path, place: Endpoint) -> str:
         "bind 127.0.0.1",
         f"port {place.port}",
         f"requirepass {place.password}",
-        f'dir "{folder}"',
+        f"dir {_quoted(folder)}",
         "appendonly yes",
         "appendfsync everysec",
         'save ""',
         "maxmemory-policy noeviction",
         f"hash-max-listpack-value {PACKED_VALUE_BYTES}",
-        f'logfile "{folder / "valkey.log"}"',
+        f"logfile {_quoted(folder / 'valkey.log')}",
         "loglevel notice",
         "daemonize no",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    """As Valkey's configuration reads it: in double quotes, those and backslashes in it escaped."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:

@@ -244,3 +244,12 @@ def test_stopping_a_supervised_server_by_signal_saves_its_data(folder: Path) -> 
         assert supervised.stop() == 0
     with redis.Redis.from_url(embedded.ensure_running(folder).url) as again:
         assert again.get("k") == b"v"
+
+
+def test_a_folder_may_have_any_name(data_dir: Path) -> None:
+    awkward = data_dir / 'my "dätä" \\ #1'
+    embedded.ensure_running(awkward)
+    try:
+        assert embedded.is_running(awkward)
+    finally:
+        embedded.stop(awkward)
