@@ -23,7 +23,7 @@ broker_connection_retry_on_startup = True
 broker_transport_options = _transport.QUICK_CONNECT | (
     {
         "priority_steps": list(range(10)),
-        "global_keyprefix": f"{_config.key_prefix}:queue:",
+        "global_keyprefix": _transport.key_prefix(_config),
         "socket_timeout": _config.broker_timeout_s,  # seconds; a frozen server must not freeze its clients
         "socket_connect_timeout": _config.broker_timeout_s,
         "socket_keepalive": True,

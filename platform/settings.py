@@ -75,6 +75,8 @@ class Settings(BaseModel):
     imports: Names = Field((), description="comma-separated modules with your own tasks")
     queues: Names = Field((), description="comma-separated queues beside the built-in ones")
     worker_concurrency: int = Field(0, ge=0, le=1024, description="processes per worker; 0: one per CPU")
+    lease_ttl_s: float = Field(8, ge=2, le=3600, description="a worker silent this long loses its jobs to others")
+    max_deaths: int = Field(3, ge=1, le=100, description="a job whose workers died this often is put aside")
     workers: int = Field(1, ge=1, le=64, description="workers under `up`")
     files_roots: Paths = Field((), description="comma-separated folders the Files provider may read; empty: none")
     cancel_grace_s: float = Field(10, ge=0, description="how long a cancelled running job may wind up, in seconds")

@@ -20,6 +20,9 @@ WORKER_PATIENCE_S = 120.0
 WORKER_SOCKET_TIMEOUT_S = 30.0
 
 
+_leased: list[Any] = []
+
+
 def connect() -> None:
     """Attach every receiver; calling it again changes nothing."""
     signals.celeryd_init.connect(_prepare_worker, weak=False)
@@ -27,6 +30,7 @@ def connect() -> None:
     signals.worker_init.connect(_check_configuration, weak=False)
     signals.worker_ready.connect(_begin_duties, weak=False)
     signals.worker_shutting_down.connect(_end_duties, weak=False)
+    signals.worker_shutdown.connect(_leave, weak=False)
     signals.beat_init.connect(_prepare_beat, weak=False)
     signals.task_retry.connect(_record_retry, weak=False)
     signals.task_postrun.connect(_record_unusual_end, weak=False)
@@ -44,6 +48,11 @@ def _prepare_worker(conf: Any = None, **_: Any) -> None:
     conf.broker_connection_timeout = 4.0
     conf.broker_connection_max_retries = None  # for ever: a worker without a broker has nothing better to do
     conf.broker_transport_options = _patient(conf.broker_transport_options)
+    if endpoints.is_redis(endpoints.broker_url(settings())):
+        from platform.leases.worker import LeasedWorker
+
+        _leased.append(LeasedWorker(settings()))
+        conf.broker_transport_options["lease"] = _leased[0].lease.name
 
 
 def _patient(transport_options: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +95,8 @@ def _begin_duties(sender: Any = None, **_: Any) -> None:
     from platform import duties
     from platform.settings import settings
 
+    for leased in _leased:
+        leased.begin(sender)
     duties.begin(sender)
     port = settings().health_port
     if port is not None:
@@ -103,6 +114,11 @@ def _end_duties(**_: Any) -> None:
     from platform import duties
 
     duties.end()
+
+
+def _leave(**_: Any) -> None:
+    while _leased:
+        _leased.pop().end()
 
 
 def _record_retry(request: Any = None, reason: Any = None, **_: Any) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 from celery import Task as CeleryTask
 from celery.exceptions import Ignore
 
+from platform import endpoints
 from platform.errors import JobCancelled
-from platform.jobs.ledger import NewJob, Refused, ledger
+from platform.jobs.ledger import Delivery, NewJob, Refused, ledger
+from platform.leases.names import held, incarnation_of
 from platform.queues import DEFAULT_PRIORITY
+from platform.settings import settings
+from platform.transport import key_prefix
 
 PROGRESS_INTERVAL_S = 0.2
 
@@ -75,7 +79,7 @@ def _record_start(task: Task, task_id: str) -> None:
         return
     answer = ledger().start(described(task, task_id))
     if isinstance(answer, Refused):
-        raise Ignore(f"job {task_id} is {answer.state} already; this delivery of it is dropped")
+        raise Ignore(f"job {task_id}: {answer.state}; this delivery of it is dropped")
     request.attempt = answer.attempt
 
 
@@ -95,4 +99,24 @@ def described(task: CeleryTask, task_id: str) -> NewJob:
         parent_id=request.parent_id or "",
         max_retries=headers.get("max_retries", task.max_retries),
         retries=request.retries or 0,
+        delivery=_delivery(request),
     )
+
+
+def _delivery(request: Any) -> Delivery:
+    tag = str((request.properties or {}).get("delivery_tag", ""))
+    redelivered = bool((request.delivery_info or {}).get("redelivered"))
+    owner = incarnation_of(tag)
+    return Delivery(held(_queue_prefix(), owner) if owner and _records_are_beside_queues() else "", tag, redelivered)
+
+
+@functools.cache
+def _records_are_beside_queues() -> bool:
+    """Whether a script on the records can also see what is held."""
+    config = settings()
+    return endpoints.redis_url(config) == endpoints.broker_url(config)
+
+
+@functools.cache
+def _queue_prefix() -> str:
+    return key_prefix(settings())

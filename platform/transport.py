@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with the platform's priority scale, under URL schemes of its own.
+"""Kombu's Redis transport with leases and the platform's priority scale, under URL schemes of its own.
 
 A scheme of its own (``valkey://`` for ``redis://`` and so on) survives kombu's failover, which reads the
 transport from the next URL; and it leaves other Celery apps in the same process alone.
@@ -14,7 +14,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
+from platform.leases.channel import LeasedChannel
 from platform.queues import DEFAULT_PRIORITY, MAX_PRIORITY
+from platform.settings import Settings
 
 SCHEMES = {"redis": "valkey", "rediss": "valkeys", "redis+socket": "valkey+socket", "sentinel": "valkey-sentinel"}
 
@@ -23,8 +25,8 @@ SCHEMES = {"redis": "valkey", "rediss": "valkeys", "redis+socket": "valkey+socke
 QUICK_CONNECT = {"interval_start": 0.05, "interval_step": 0.05, "interval_max": 0.2, "connect_retries_timeout": 0.2}
 
 
-class Channel(stock.Channel):
-    """Takes the most urgent first: priority 9 is kept in the list that Redis is asked for first."""
+class Channel(LeasedChannel):
+    """Takes by lease, the most urgent first: priority 9 is kept in the list that Redis is asked for first."""
 
     def _get_message_priority(self, message: dict[str, Any], *, reverse: bool = False) -> int:
         try:
@@ -49,6 +51,11 @@ class SentinelChannel(Channel, stock.SentinelChannel):
 
 class SentinelTransport(stock.SentinelTransport):
     Channel = SentinelChannel
+
+
+def key_prefix(config: Settings) -> str:
+    """Before every key of the transport; shares the record store's hash tag, so that scripts may touch both."""
+    return f"{{{config.key_prefix}}}:queue:"
 
 
 def url(broker_url: str) -> str:

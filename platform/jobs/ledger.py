@@ -25,6 +25,15 @@ MOST_PROBES = 20_000
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How a message came: ``held`` is the hash that records it under ``tag`` while its worker is alive, or empty."""
+
+    held: str
+    tag: str
+    is_redelivered: bool
+
+
+@dataclass(frozen=True)
 class NewJob:
     """What a message says about its job; times in milliseconds since 1970."""
 
@@ -39,6 +48,7 @@ class NewJob:
     retries: int = 0
     is_replacement: bool = False
     ready_at_ms: int | None = None
+    delivery: Delivery | None = None
 
     def fields(self, now_ms: int) -> dict[str, Any]:
         return {
@@ -115,10 +125,17 @@ class Ledger:
         return bool(self._call("withdraw", job_id))
 
     def start(self, job: NewJob) -> Started | Refused:
-        """A worker begins a run. Refused when the job has ended, was cancelled, or a later try is under way."""
+        """A worker begins a run.
+
+        Refused when the job has ended, was cancelled, or a later try is under way; when the delivery was given to
+        another worker meanwhile; and when the job runs already and this is another copy of its message.
+        """
         now = _now_ms()
-        pairs = _flat(job.fields(now))
-        answer = self._call("start", job.job_id, now, job.retries, _origins(State.RUNNING), *pairs)
+        delivery = job.delivery or Delivery("", "", is_redelivered=True)
+        how = (delivery.held, delivery.tag, int(delivery.is_redelivered))
+        answer = self._call(
+            "start", job.job_id, now, job.retries, _origins(State.RUNNING), *how, *_flat(job.fields(now))
+        )
         if not answer[0]:
             return Refused(answer[1])
         return Started(attempt=str(answer[1]), is_cancel_requested=bool(answer[2]))

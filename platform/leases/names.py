@@ -1,0 +1,40 @@
+"""The keys of leases. A delivery tag begins with its incarnation, so that it alone tells where it is recorded."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+
+SEPARATOR = "/"
+#: Stands before an item that was given back: ``~2~`` and then the message as it came; 2 workers died holding it.
+MARK = b"~"
+#: The list of what was no message, each with its queue.
+UNDECODABLE = "undecodable"
+
+
+def incarnation() -> str:
+    """A name for this run of a worker, never used before or again."""
+    return f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(6)}"
+
+
+def incarnation_of(tag: str) -> str | None:
+    """Whose delivery a tag is; None for a tag of another transport."""
+    name, separator, _ = tag.rpartition(SEPARATOR)
+    return name if separator else None
+
+
+def heartbeat(prefix: str, name: str) -> str:
+    return f"{prefix}lease:{name}"
+
+
+def held(prefix: str, name: str) -> str:
+    return f"{prefix}held:{name}"
+
+
+def everybody(prefix: str) -> str:
+    return f"{prefix}leases"
+
+
+def crashed(prefix: str) -> str:
+    return f"{prefix}crashed"
