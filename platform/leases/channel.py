@@ -79,6 +79,7 @@ class LeasedChannel(stock.Channel):
 
     QoS = QoS
     lease = ""
+    _client_of_pool: Any = None
     from_transport_options = (*stock.Channel.from_transport_options, "lease")
 
     #: How many messages may be taken at once now; a worker sets it to its free slots.
@@ -207,6 +208,15 @@ class LeasedChannel(stock.Channel):
         keys = [self._key(key), self._key(f"bell:{queue}")]
         with self.conn_or_acquire() as client:
             run(client, "put", keys=keys, args=[dumps(message)])
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """One client for all commands; kombu makes a new one for every publish and acknowledgement, 0.2 ms each."""
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        pool = self.pool
+        if self._client_of_pool is None or self._client_of_pool.connection_pool is not pool:
+            self._client_of_pool = super()._create_client()
+        return self._client_of_pool
 
     def _key(self, key: str) -> str:
         return f"{self.global_keyprefix}{key}"

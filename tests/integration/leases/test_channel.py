@@ -147,6 +147,7 @@ def test_a_program_without_a_lease_consumes_kombus_own_way(
         (stock.Channel, "_brpop_read", ["self", "options"]),
         (stock.Channel, "_get_message_priority", ["self", "message", "reverse"]),
         (stock.Channel, "_connparams", ["self", "asynchronous"]),
+        (stock.Channel, "_create_client", ["self", "asynchronous"]),
         (stock.QoS, "append", ["self", "message", "delivery_tag"]),
         (stock.QoS, "ack", ["self", "delivery_tag"]),
         (stock.QoS, "reject", ["self", "delivery_tag", "requeue"]),
