@@ -30,15 +30,16 @@ def files_in(path: Path) -> list[Path]:
     """The regular files at or below a path, sorted; links are not followed, caches and VCS folders are left out."""
     if path.is_file():
         return [path]
-    return sorted(_walk(path))
+    return sorted(walk(path))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
+    """The same files one by one, in the order of the file system."""
     for root, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if f not in ("__pycache__", ".git", ".hg", "node_modules")]
         for name in names:
             file = Path(root) / name
-            if file.is_file() and not file.is_symlink():
+            if not file.is_symlink() and file.is_file():  # a link may point where one may not look
                 yield file
 
 

@@ -38,6 +38,8 @@ def create_app() -> Flask:
     problems.register(app)
     for topic in TOPICS:
         topic.mount(app)
+    # Browsers ask for it beside every page that names none.
+    app.add_url_rule("/favicon.ico", "favicon", lambda: app.send_static_file("favicon.svg"))
     app.before_request(_begin)
     app.after_request(_end)
     if config.cors_origins:

@@ -12,8 +12,10 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from web.routing import Endpoint, Routes
+from web.schemas import Html
 
 REF = "#/components/schemas/{model}"
+TEXTS: dict[Any, str] = {str: "text/plain", Html: "text/html"}
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "errors", "request_id"],
@@ -76,6 +78,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": {**_answers(endpoint), **_problems(endpoint)},
         "security": [{"bearer": []}, {"session": []}] if endpoint.auth else [],
     }
+    if endpoint.auth:
+        operation["x-role"] = endpoint.auth
     if endpoint.body is not None:
         content = {"application/json": {"schema": _schema(endpoint.body)}}
         operation["requestBody"] = {"required": not endpoint.body_optional, "content": content}
@@ -93,7 +97,12 @@ def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     schema = endpoint.query.model_json_schema(ref_template=REF)
     required = schema.get("required", [])
     properties = schema.get("properties", {})
-    return [{"name": name, "in": "query", "required": name in required, "schema": s} for name, s in properties.items()]
+    return [_query_parameter(name, name in required, dict(schema)) for name, schema in properties.items()]
+
+
+def _query_parameter(name: str, is_required: bool, schema: dict[str, Any]) -> dict[str, Any]:
+    described = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"name": name, "in": "query", "required": is_required, **described, "schema": schema}
 
 
 def _answers(endpoint: Endpoint) -> dict[str, Any]:
@@ -102,8 +111,8 @@ def _answers(endpoint: Endpoint) -> dict[str, Any]:
 
 def _answer(status: int, kind: Any) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-    if kind is str:
-        answer["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    if kind in TEXTS:
+        answer["content"] = {TEXTS[kind]: {"schema": {"type": "string"}}}
     elif kind is not None:
         answer["content"] = {"application/json": {"schema": _schema(kind)}}
     return answer

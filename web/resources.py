@@ -13,14 +13,14 @@ from tasks.signatures import Signature
 from web.jobs import answer_with, owner_headers
 from web.preferences import wait_seconds
 from web.routing import Routes
-from web.schemas import JobAnswer, ResourceAnswer
+from web.schemas import JobAnswer, Members, ResourceAnswer
 
 routes = Routes(tag="Resources")
 ADDRESS = "/resources/<provider>/<type>/<name>"
 ANSWERS = {202: JobAnswer, 200: JobAnswer}
 
 
-@routes.put(ADDRESS, body=dict[str, Any], answers=ANSWERS, problems=(404,), summary="Create or update a resource")
+@routes.put(ADDRESS, body=Members, answers=ANSWERS, problems=(404,), summary="Create or update a resource")
 def put(provider: str, type: str, name: str, body: dict[str, Any]) -> Any:
     """The body is the resource's properties. The job's result is the resource as stored."""
     find_provider(provider).validate(type, name, body)
@@ -43,7 +43,7 @@ def show(provider: str, type: str, name: str) -> Any:
 
 @routes.post(
     f"{ADDRESS}/<action>",
-    body=dict[str, Any],
+    body=Members,
     body_optional=True,
     answers=ANSWERS,
     problems=(404,),

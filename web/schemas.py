@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from platform.jobs.states import State
 
@@ -19,9 +19,37 @@ def _whole(value: object) -> object:
 
 
 # The validator stands after Field: before it, the bounds would be missing from the schema.
-Priority = Annotated[int, Field(ge=0, le=9, description="0–9, 9 most urgent; default 5"), BeforeValidator(_whole)]
+Priority = Annotated[int, Field(ge=0, le=9, description="9 is most urgent; default 5"), BeforeValidator(_whole)]
 Retries = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_whole)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
+
+
+JOB: dict[str, JsonValue] = {
+    "job_id": "516065f2-5752-47c1-bbcd-b7fd0b4b01e8",
+    "task": "tasks.files.count",
+    "queue": "offload",
+    "priority": 7,
+    "state": "completed",
+    "attempts": 1,
+    "max_retries": 3,
+    "progress": None,
+    "result": {"path": "/some/file.txt", "language": "Text", "bytes": 2048, "lines": 64, "words": 350},
+    "error": None,
+    "owner": "5cec15c2-b35c-4997-a885-9ed9f8a3f6a9",
+    "app_id": "default",
+    "parent_id": None,
+    "dead_letter_id": None,
+    "created_at": "2026-11-22T10:00:00.123Z",
+    "started_at": "2026-11-22T10:00:00.131Z",
+    "finished_at": "2026-11-22T10:00:00.140Z",
+}
+
+# Members are up to the function, provider or action.
+Members = Annotated[dict[str, Any], Field(examples=[{"path": "/some/folder"}])]
+
+
+class Html(str):
+    """An answer that is a page."""
 
 
 class Body(BaseModel):
@@ -31,17 +59,23 @@ class Body(BaseModel):
 
 
 class JobRequest(Body):
-    """A job to submit. ``countdown`` and ``expires`` are seconds from now; ``eta`` is a time with its zone."""
+    """A job to submit."""
 
-    task: str = Field(min_length=1, max_length=255, examples=["tasks.files.count"])
-    args: list[Any] = Field([], max_length=MAX_ARGUMENTS)
-    kwargs: dict[str, Any] = Field({}, max_length=MAX_ARGUMENTS)
-    queue: str | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"task": "tasks.files.count", "args": ["/some/file.txt"], "priority": 7}]}
+    )
+
+    task: str = Field(min_length=1, max_length=255, description="a public task's name")
+    args: list[Any] = Field([], max_length=MAX_ARGUMENTS, description="the task's positional arguments")
+    kwargs: dict[str, Any] = Field({}, max_length=MAX_ARGUMENTS, description="the task's keyword arguments")
+    queue: str | None = Field(None, description="instead of the task's own queue")
     priority: Priority | None = None
-    countdown: Seconds | None = None
-    eta: datetime | None = None
-    expires: Seconds | datetime | None = None
-    max_retries: Retries | None = None
+    countdown: Seconds | None = Field(None, description="seconds from now before it runs")
+    eta: datetime | None = Field(None, description="when it runs, instead of `countdown`; UTC without a zone")
+    expires: Seconds | datetime | None = Field(
+        None, description="seconds from now, or a time, after which it never runs"
+    )
+    max_retries: Retries | None = Field(None, description="instead of the task's own number")
 
 
 class Progress(BaseModel):
@@ -56,21 +90,23 @@ class JobError(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """A job as it is now."""
+    """A job as it is now. Times are ISO 8601 in UTC, with milliseconds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
 
     job_id: str
     task: str
     queue: str
-    priority: int
+    priority: int = Field(description="0–9, 9 is most urgent")
     state: State
-    attempts: int
-    max_retries: int | None
+    attempts: int = Field(description="runs begun so far")
+    max_retries: int | None = Field(description="attempts allowed after the first")
     progress: Progress | None
-    result: Any
-    error: JobError | None
-    owner: str | None
-    app_id: str | None
-    parent_id: str | None
+    result: Any = Field(description="what the task returned, once completed")
+    error: JobError | None = Field(description="of the latest attempt that failed")
+    owner: str | None = Field(description="the user who submitted it")
+    app_id: str | None = Field(description="the owner's tenant")
+    parent_id: str | None = Field(description="the job that submitted it")
     dead_letter_id: str | None
     created_at: str | None
     started_at: str | None
@@ -91,11 +127,11 @@ class JobPage(PageAnswer):
 
 
 class Paging(BaseModel):
-    """``page`` starts at 1."""
+    """Which part of a list."""
 
     model_config = ConfigDict(extra="forbid")
-    page: int = Field(1, ge=1, le=1_000_000)
-    limit: int = Field(50, ge=1, le=500)
+    page: int = Field(1, ge=1, le=1_000_000, description="counts from 1")
+    limit: int = Field(50, ge=1, le=500, description="items per page")
 
     @property
     def offset(self) -> int:
@@ -109,10 +145,10 @@ class JobFilter(Paging):
 
 
 class WaitQuery(BaseModel):
-    """``wait``: up to so many seconds for the job to end."""
+    """How long to wait for an outcome."""
 
     model_config = ConfigDict(extra="forbid")
-    wait: float = Field(0, ge=0, le=30)
+    wait: float = Field(0, ge=0, le=30, description="up to so many seconds for the job to end")
 
 
 class FunctionAnswer(BaseModel):

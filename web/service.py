@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from flask import Flask, Response, current_app, render_template
+from flask import Flask, Response, current_app, render_template, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from platform import health
 from platform.metrics import JobsCollector
+from web import reference
 from web.openapi import describe
 from web.problems import RETRY_AFTER_S
 from web.routing import Routes
+from web.schemas import Html
 
 routes = Routes(tag="Service")
 
@@ -29,7 +31,7 @@ def alive() -> Any:
     return {"status": "ok"}
 
 
-@routes.get("/ready", auth=None, answers={200: dict[str, Any]}, problems=(503,), summary="Ready")
+@routes.get("/ready", auth=None, answers={200: dict[str, Any], 503: dict[str, Any]}, summary="Ready")
 def ready() -> Any:
     """200 only when broker, record store and database answer."""
     checks = health.readiness()
@@ -63,11 +65,23 @@ def openapi() -> Any:
     return _document(current_app._get_current_object())  # type: ignore[attr-defined]
 
 
-@routes.get("/docs", auth=None, answers={200: str}, summary="The API's page")
+@routes.get("/docs", auth=None, answers={200: Html}, summary="The API's page")
 def docs() -> Any:
     """The same, to read."""
-    document = _document(current_app._get_current_object())  # type: ignore[attr-defined]
-    return Response(render_template("docs.html", api=document), content_type="text/html; charset=utf-8")
+    page = _page(current_app._get_current_object(), request.host_url.rstrip("/"))  # type: ignore[attr-defined]
+    return Response(page, content_type="text/html; charset=utf-8")
+
+
+@lru_cache(maxsize=8)  # by address, which whoever asks may choose
+def _page(app: Flask, base_url: str) -> str:
+    api = _document(app)
+    return render_template(
+        "docs.html",
+        api=api,
+        introduction=reference.introduction(api),
+        topics=reference.topics(api, base_url),
+        schemas=reference.schemas(api),
+    )
 
 
 @cache

@@ -16,8 +16,6 @@ from platform.leases.lease import Lease
 
 PREFIX = "{leasetest}:"
 
-pytest_plugins: list[str] = []
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leases are of the Redis transport; RabbitMQ notices a dead worker by its connection."""

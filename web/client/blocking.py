@@ -1,0 +1,142 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import httpx2
+
+from web.client import functions, jobs, resources, service, sessions
+from web.client.connection import DEFAULT_TIMEOUT_S, Connection
+from web.client.exchange import Flow, Request, checked
+from web.client.methods import describe
+from web.client.models import FunctionResult, Job, SessionInfo, State
+from web.client.retrying import RETRYING, Patience, reporting_trouble
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Carrier:
+    """Carries a flow's requests to the server and the answers back; safe to share between threads."""
+
+    def __init__(self, connection: Connection, transport: httpx2.BaseTransport | None):
+        self.connection = connection
+        self.http = httpx2.Client(**connection.settings(), transport=transport)
+
+    def run(self, flow: Flow[T]) -> T:
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(self._send(request))
+        except StopIteration as done:
+            return done.value
+
+    def _send(self, request: Request) -> httpx2.Response:
+        patience = Patience(request, self.connection.timeout_s)
+        return RETRYING(patience.pause_after, self._try, request, patience)
+
+    def _try(self, request: Request, patience: Patience) -> httpx2.Response:
+        with reporting_trouble(request, self.connection.base_url):
+            response = self.http.request(**self.connection.arguments(request, patience.left_s))
+        return checked(response, request)
+
+
+class Topic:
+    """Some of a client's methods."""
+
+    def __init__(self, carrier: Carrier):
+        self._carrier = carrier
+
+
+def method(endpoint: Callable[P, Flow[T]]) -> Callable[Concatenate[Any, P], T]:
+    """The endpoint as a method of a Topic."""
+
+    def run(self: Topic, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._carrier.run(endpoint(*args, **kwargs))
+
+    describe(run, endpoint)
+    return run
+
+
+class Jobs(Topic):
+    """``client.jobs``"""
+
+    submit = method(jobs.submit)
+    get = method(jobs.get)
+    wait = method(jobs.wait)
+    cancel = method(jobs.cancel)
+
+    def list(self, *, state: State | None = None, queue: str | None = None, task: str | None = None) -> Iterator[Job]:
+        """All jobs that match, newest first, fetched as they are read (see ``web.client.jobs.Listing``)."""
+        listing = jobs.Listing(state, queue, task)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+
+class Resources(Topic):
+    """``client.resources``"""
+
+    put = method(resources.put)
+    get = method(resources.get)
+    delete = method(resources.delete)
+    action = method(resources.action)
+
+
+class Client(Topic):
+    """The platform's HTTP API.
+
+    ``api_key`` is an API key or an access token; without one only ``sign_in`` and the service's own state can be
+    asked for. ``timeout_s`` bounds each request with all its repetitions, in seconds; what it asks the server
+    to wait comes on top. Safe to share between threads; close it, or use it in a ``with`` block.
+    Raises AppError, one of ``web.client.errors``; ValueError for an address that is none.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+    ):
+        super().__init__(Carrier(Connection(base_url, api_key, timeout_s), transport))
+        self.jobs = Jobs(self._carrier)
+        self.resources = Resources(self._carrier)
+
+    session = method(sessions.session)
+    socket_token = method(sessions.socket_token)
+    health = method(service.health)
+    ready = method(service.ready)
+    status = method(service.status)
+
+    def call(self, module: str, function: str, /, **arguments: Any) -> FunctionResult:
+        """Call a registered function and wait for its result, at most ``timeout_s``.
+
+        Raises NotFoundError for an unknown function; APIError: 422 if the arguments do not fit, 500 if the
+        function failed, 409 if its job was cancelled; WaitTimeout, whose ``job`` goes on.
+        """
+        return self._carrier.run(functions.call(module, function, arguments, self._carrier.connection.timeout_s))
+
+    def sign_in(self, email: str, password: str) -> SessionInfo:
+        """A new session, as which this client asks from now on. Raises AuthenticationError, RateLimitError."""
+        session = self._carrier.run(sessions.sign_in(email, password))
+        self._carrier.connection.credential = session.access_token
+        return session
+
+    def close(self) -> None:
+        """End the connections; nothing can be asked any more."""
+        self._carrier.http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self._carrier.connection})"

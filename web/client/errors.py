@@ -1,0 +1,86 @@
+"""What the SDK raises: one tree, every leaf picklable, the message one sentence to show to a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from web.client.models import Job
+
+
+class AppError(Exception):
+    """Anything that keeps a request from its answer."""
+
+
+class APIError(AppError):
+    """The server answered with an error.
+
+    ``status_code`` is the HTTP status; ``problem`` the problem document (RFC 9457), or None if something on the
+    way answered in another form.
+    """
+
+    def __init__(self, message: str, status_code: int):
+        super().__init__(message, status_code)
+        self.message = message
+        self.status_code = status_code
+        self.problem: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What does not fit in what was sent: ``[{"loc": ["body", "priority"], "msg": "…"}, …]``."""
+        return (self.problem or {}).get("errors") or []
+
+    @property
+    def request_id(self) -> str | None:
+        """What to look for in the server's log."""
+        return (self.problem or {}).get("request_id")
+
+
+class AuthenticationError(APIError):
+    """401: no credential, or one that does not hold; 403: it may not do this."""
+
+    def __init__(self, message: str, status_code: int = 401):
+        super().__init__(message, status_code)
+
+
+class NotFoundError(APIError):
+    """404: it is not there, or belongs to somebody else."""
+
+    def __init__(self, message: str, status_code: int = 404):
+        super().__init__(message, status_code)
+
+
+class RateLimitError(APIError):
+    """429: too many requests; ``retry_after`` in seconds, None if the server did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message, 429)
+        self.args = (message, retry_after)
+        self.retry_after = retry_after
+
+
+class ServiceUnavailable(APIError):
+    """503: the broker or a store is away, and nothing was enqueued; ``retry_after`` in seconds, None if unknown."""
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message, 503)
+        self.args = (message, retry_after)
+        self.retry_after = retry_after
+
+
+class ServerUnreachable(AppError):
+    """No answer came: refused, cut, or not in time. Whether the request was carried out is not known."""
+
+
+class WaitTimeout(AppError, TimeoutError):
+    """A job has not ended in time; it goes on. ``job`` is its state as last seen."""
+
+    def __init__(self, message: str, job: Job):
+        super().__init__(message, job)
+        self.message = message
+        self.job = job
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,1 @@
+"""``python -m web.demo [FOLDER]``: the whole platform at work on real files, then stopped and gone."""
