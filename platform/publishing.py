@@ -34,6 +34,8 @@ class AMQP(StockAMQP):
             options["headers"] = self._with_owner(options.get("headers") or {})
             job = self._described(name, message, options)
             verdict = ledger().create(job)
+            if verdict == "final":
+                return None  # submitted again under an id whose job has ended
             try:
                 return publish(producer, name, message, **options)
             except OperationalError as exc:

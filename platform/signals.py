@@ -107,7 +107,7 @@ def _begin_duties(sender: Any = None, **_: Any) -> None:
             healthserver.start(port)
         except SettingsError as exc:
             # One of several workers on this machine has it; a worker without a port still works.
-            log.error("%s", exc)
+            log.warning("%s", exc)
 
 
 def _end_duties(**_: Any) -> None:

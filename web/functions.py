@@ -9,7 +9,7 @@ from flask import request
 from platform.jobs.states import State
 from platform.settings import settings
 from tasks.modules import Function, find_function
-from web.jobs import owner_headers
+from web.jobs import submission
 from web.preferences import wait_seconds
 from web.problems import Problem
 from web.routing import Routes
@@ -47,7 +47,7 @@ def call_with_body(module: str, function: str, body: dict[str, Any] | None) -> A
 
 def _call(found: Function, kwargs: dict[str, Any]) -> Any:
     limit_s = settings().function_wait_s if found.wait_s is None else found.wait_s
-    job_id = found.task.apply_async(kwargs=kwargs, headers=owner_headers()).id
+    job_id = found.task.apply_async(kwargs=kwargs, **submission()).id
     wait_s = wait_seconds(limit_s)
     job = wait_for(job_id, wait_s)
     location = {"Location": f"/jobs/{job_id}"}

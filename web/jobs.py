@@ -99,9 +99,14 @@ def public_task(name: str) -> Any:
     return public[name]
 
 
-def owner_headers() -> dict[str, str]:
-    """What a message says of its job's owner; children of the job inherit it."""
-    return {"owner": g.caller.account_id, "app_id": g.caller.app_id}
+def submission(**headers: Any) -> dict[str, Any]:
+    """What ``apply_async`` is told of this request: whose job it is (children inherit that), and its id.
+
+    The id is chosen only where the request has an Idempotency-Key: the same key then makes the same job.
+    """
+    owner = {"owner": g.caller.account_id, "app_id": g.caller.app_id}
+    job_id = getattr(g, "job_id", None)
+    return {"headers": owner | headers} | ({"task_id": job_id} if job_id else {})
 
 
 def _options(body: JobRequest) -> dict[str, Any]:
@@ -111,12 +116,10 @@ def _options(body: JobRequest) -> dict[str, Any]:
         )
     if body.eta is not None and body.eta.tzinfo is None:
         body.eta = body.eta.replace(tzinfo=UTC)
-    headers: dict[str, Any] = owner_headers()
-    if body.max_retries is not None:
-        headers["max_retries"] = body.max_retries
+    own = submission() if body.max_retries is None else submission(max_retries=body.max_retries)
     given = {"queue": _queue(body.queue), "priority": body.priority, "countdown": body.countdown, "eta": body.eta,
              "expires": body.expires}  # fmt: skip
-    return {"headers": headers} | {name: value for name, value in given.items() if value is not None}
+    return own | {name: value for name, value in given.items() if value is not None}
 
 
 def _queue(name: str | None) -> str | None:

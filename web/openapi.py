@@ -38,7 +38,8 @@ SECURITY = {
 INTRODUCTION = (
     "Submit work, watch it, stop it. Sign in with `Authorization: Bearer <API key>` or with the session cookie of "
     "`POST /session`; requests that change something then also need its `X-CSRF-Token`. Errors are RFC 9457 problem "
-    "documents. `Prefer: wait=N` waits up to 30 seconds for an outcome."
+    "documents. `Prefer: wait=N` waits up to 30 seconds for an outcome. A `POST` with an `Idempotency-Key` may be sent "
+    "again: it is answered as it was the first time."
 )
 
 

@@ -10,7 +10,7 @@ from tasks import offload, resources
 from tasks.offload import CREATE, DELETE, find_action, find_provider
 from tasks.resources import Address
 from tasks.signatures import Signature
-from web.jobs import answer_with, owner_headers
+from web.jobs import answer_with, submission
 from web.preferences import wait_seconds
 from web.routing import Routes
 from web.schemas import JobAnswer, Members, ResourceAnswer
@@ -58,5 +58,5 @@ def act(provider: str, type: str, name: str, action: str, body: dict[str, Any] |
 
 def _offload(provider: str, type: str, name: str, operation: str, arguments: dict[str, Any]) -> Any:
     call = (g.caller.app_id, provider, type, name, operation, arguments)
-    job_id = offload.run.apply_async(call, headers=owner_headers()).id
+    job_id = offload.run.apply_async(call, **submission()).id
     return answer_with(job_id, wait_seconds(0))

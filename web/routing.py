@@ -15,8 +15,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from platform import serialization
 from tasks.signatures import problems_of
+from web.idempotency import reserve
 from web.identity import require_caller
-from web.problems import Problem
+from web.problems import Problem, answer, from_exception
 
 Role = Literal["user", "operator", "admin"]
 Answers = Mapping[int, Any]
@@ -38,6 +39,7 @@ class Endpoint:
     query: type[BaseModel] | None
     answers: Answers
     problems: tuple[int, ...]
+    repeatable: bool
 
 
 @dataclass
@@ -59,8 +61,11 @@ class Routes:
         body_optional: bool = False,
         query: type[BaseModel] | None = None,
         problems: tuple[int, ...] = (),
+        repeatable: bool = True,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler: it gets the path's parts by name, and ``body`` and ``query`` where declared.
+
+        A ``POST`` takes an Idempotency-Key unless it is not ``repeatable``: its answer would be kept for a day.
 
         It returns the answer's data, or ``(data, status)`` or ``(data, status, headers)``, or a Flask response.
         """
@@ -81,6 +86,7 @@ class Routes:
                     query,
                     answers,
                     problems,
+                    repeatable,
                 )
             )
             return handler
@@ -111,10 +117,7 @@ class Routes:
 def _view(endpoint: Endpoint) -> Callable[..., Response]:
     adapter = TypeAdapter(endpoint.body) if endpoint.body is not None else None
 
-    def view(**path: str) -> Response:
-        g.endpoint = endpoint
-        if endpoint.auth is not None:
-            g.caller = require_caller(request, endpoint.auth)
+    def handle(path: Mapping[str, str]) -> Response:
         arguments: dict[str, Any] = dict(path)
         if endpoint.query is not None:
             arguments["query"] = read_query(endpoint.query)
@@ -122,12 +125,37 @@ def _view(endpoint: Endpoint) -> Callable[..., Response]:
             arguments["body"] = read_body(adapter, endpoint.body_optional)
         return respond(endpoint.handler(**arguments))
 
+    def view(**path: str) -> Response:
+        g.endpoint = endpoint
+        if endpoint.auth is None:
+            return handle(path)
+        g.caller = require_caller(request, endpoint.auth)
+        if endpoint.method != "POST" or not endpoint.repeatable:
+            return handle(path)
+        return _once(path, handle)
+
     return view
+
+
+def _once(path: Mapping[str, str], handle: Callable[[Mapping[str, str]], Response]) -> Response:
+    """A ``POST`` under its Idempotency-Key, if it has one: a problem is an answer to keep as well."""
+    hold = reserve(request, g.caller.account_id)
+    if hold is None:
+        return handle(path)
+    if isinstance(hold, Response):
+        return hold
+    try:
+        response = handle(path)
+    except Exception as exc:
+        hold.keep(answer(from_exception(exc)))
+        raise
+    hold.keep(response)
+    return response
 
 
 def read_body(adapter: TypeAdapter[Any], optional: bool = False) -> Any:
     """The request's body, validated. Problems: 415 not JSON, 400 unreadable, 422 invalid."""
-    raw = request.get_data(cache=False)
+    raw = request.get_data()
     if optional and not raw:
         return None
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):

@@ -137,6 +137,7 @@ def sign_out() -> Any:
     body=TokenRequest,
     body_optional=True,
     answers={201: TokenAnswer},
+    repeatable=False,
     summary="Make a token for sockets and SSE",
 )
 def make_token(body: TokenRequest | None) -> Any:
