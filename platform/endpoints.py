@@ -6,8 +6,10 @@ embedded server's.
 
 from __future__ import annotations
 
+from functools import cache
+
 from platform import embedded
-from platform.settings import Settings
+from platform.settings import Settings, settings
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
@@ -30,6 +32,13 @@ def redis_url(settings: Settings) -> str:
 
 def database_url(settings: Settings) -> str:
     return settings.database_url or f"sqlite:///{settings.data_dir / 'platform.db'}"
+
+
+@cache
+def records_are_beside_queues() -> bool:
+    """Whether a script on the records can also see the queues: one server, of this process's settings."""
+    config = settings()
+    return redis_url(config) == broker_url(config)
 
 
 def uses_embedded(settings: Settings) -> bool:

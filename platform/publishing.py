@@ -1,4 +1,6 @@
-"""Publishing: the job is recorded first, then its message is sent, so "pending" is known, not guessed.
+"""Publishing: the job is recorded with its message, or before it, so "pending" is known, not guessed.
+
+Where records and queues are on one server, one script call writes both or neither.
 
 One place for every way a task is submitted (``delay``, ``apply_async``, ``send_task``, canvas, retries, beat):
 Celery's ``AMQP.send_task_message``. A signal would not do: Celery swallows a receiver's exception and
@@ -8,6 +10,7 @@ would send a message nobody recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,12 +18,45 @@ from typing import Any
 from celery.app.amqp import AMQP as StockAMQP
 from kombu.exceptions import OperationalError
 
+from platform.endpoints import records_are_beside_queues
 from platform.errors import BrokerUnavailable
 from platform.jobs.ledger import NewJob, ledger
+from platform.leases.riding import riding
 from platform.queues import checked_priority
+from platform.store import AWAY
 
 #: Custom headers that say whose job it is; a job's children inherit them.
 OWNER_HEADERS = ("owner", "app_id")
+
+
+class Record:
+    """A job on its way into the ledger: with its message where it can, else before it."""
+
+    def __init__(self, job: NewJob):
+        self.job = job
+        self.verdict: str | None = None
+
+    def alone(self) -> None:
+        self.verdict = ledger().create(self.job)
+
+    def with_message(self, client: Any, queue_list: str, bell: str, message: str) -> None:
+        self.verdict = ledger().submit(client, queue_list, bell, message, self.job)
+
+    def published_by(self, publish: Callable[[], Any]) -> Any:
+        """Publish; a record written before is taken back if that fails. Raises BrokerUnavailable."""
+        was_written = self.verdict == "created"
+        try:
+            with nullcontext() if self.verdict else riding(self):
+                answer = publish()
+        except Exception as exc:
+            if was_written:
+                ledger().withdraw(self.job.job_id)
+            if isinstance(exc, (OperationalError, *AWAY)):
+                raise BrokerUnavailable(f"the broker did not take the job: {exc}; try again shortly") from exc
+            raise
+        if self.verdict is None:  # the message went a way on which no record rides
+            self.alone()
+        return answer
 
 
 class AMQP(StockAMQP):
@@ -32,25 +68,15 @@ class AMQP(StockAMQP):
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
             options["priority"] = self._priority(name, options)
             options["headers"] = self._with_owner(options.get("headers") or {})
-            job = self._described(name, message, options)
-            verdict = ledger().create(job)
-            if verdict == "final":
-                return None  # submitted again under an id whose job has ended
-            try:
-                return publish(producer, name, message, **options)
-            except OperationalError as exc:
-                self._take_back(job, verdict)
-                raise BrokerUnavailable(f"the broker did not take the job: {exc}; try again shortly") from exc
-            except Exception:
-                self._take_back(job, verdict)
-                raise
+            ledger()  # starts the embedded server, if it is used and nobody has
+            record = Record(self._described(name, message, options))
+            if not records_are_beside_queues():
+                record.alone()
+            if record.verdict == "final":
+                return None
+            return record.published_by(lambda: publish(producer, name, message, **options))
 
         return send_task_message
-
-    @staticmethod
-    def _take_back(job: NewJob, verdict: str) -> None:
-        if verdict == "created":
-            ledger().withdraw(job.job_id)
 
     def _priority(self, name: str, options: Mapping[str, Any]) -> int:
         asked = options.get("priority")

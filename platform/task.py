@@ -107,14 +107,9 @@ def _delivery(request: Any) -> Delivery:
     tag = str((request.properties or {}).get("delivery_tag", ""))
     redelivered = bool((request.delivery_info or {}).get("redelivered"))
     owner = incarnation_of(tag)
-    return Delivery(held(_queue_prefix(), owner) if owner and _records_are_beside_queues() else "", tag, redelivered)
-
-
-@functools.cache
-def _records_are_beside_queues() -> bool:
-    """Whether a script on the records can also see what is held."""
-    config = settings()
-    return endpoints.redis_url(config) == endpoints.broker_url(config)
+    return Delivery(
+        held(_queue_prefix(), owner) if owner and endpoints.records_are_beside_queues() else "", tag, redelivered
+    )
 
 
 @functools.cache

@@ -83,7 +83,7 @@ def _unavailable(exc: Exception) -> Problem:
     log.warning("answering 503: %s", exc)
     # Not the exception's words: they name the address.
     what = "database" if isinstance(exc, DatabaseUnavailable) else "broker"
-    detail = f"the {what} is away and nothing was enqueued; try again shortly"
+    detail = f"the {what} is away and nothing was accepted; try again shortly, with an Idempotency-Key to be safe"
     return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 

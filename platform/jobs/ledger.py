@@ -16,6 +16,7 @@ from platform import store
 from platform.errors import UnknownJob
 from platform.jobs.record import Job, from_hash
 from platform.jobs.states import MAY_COME_FROM, State
+from platform.leases.scripts import Script, run
 from platform.settings import Settings, settings
 
 LUA = Path(__file__).parent / "lua"
@@ -116,9 +117,13 @@ class Ledger:
 
     def create(self, job: NewJob) -> Literal["created", "updated", "kept", "final"]:
         """Record a job about to be published, or that it is about to be tried again."""
-        state = State.PENDING if job.ready_at_ms is None else State.SCHEDULED
-        pairs = _flat(job.fields(_now_ms()))
-        return self._call("create", job.job_id, state, job.retries, int(job.is_replacement), *pairs)[0]
+        return self._call("create", *_creation(job))[0]
+
+    def submit(self, client: Any, queue_list: str, bell: str, message: str, job: NewJob) -> str:
+        """``create``, and publish the message by the same call, on the transport's connection to the same server."""
+        script = Script(self._scripts["submit"].script)
+        arguments = [message, self.prefix, *_creation(job)]
+        return _text(run(client, script, keys=[queue_list, bell], args=arguments)[0])
 
     def withdraw(self, job_id: str) -> bool:
         """Forget a job whose publish failed; False when a worker has it after all."""
@@ -265,6 +270,15 @@ def ledger() -> Ledger:
 
 def _origins(to: State) -> str:
     return "," + ",".join(MAY_COME_FROM[to]) + ","
+
+
+def _creation(job: NewJob) -> list[Any]:
+    state = State.PENDING if job.ready_at_ms is None else State.SCHEDULED
+    return [job.job_id, state, job.retries, int(job.is_replacement), *_flat(job.fields(_now_ms()))]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from kombu.utils.json import dumps, loads
 from redis.exceptions import NoScriptError
 
 from platform.leases import names
+from platform.leases.riding import rider
 from platform.leases.scripts import SCRIPTS, run
 
 log = logging.getLogger(__name__)
@@ -200,14 +201,20 @@ class LeasedChannel(stock.Channel):
     # -- publishing
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
-        """Publish and ring the queue's bell, in one round trip."""
+        """Publish, ring the queue's bell and write the record that rides along, in one round trip."""
+        record = rider()
         if kwargs.get("_publish_batch") is not None or queue in self._expires:
+            if record is not None:
+                record.alone()
             super()._put(queue, message, **kwargs)
             return
         key = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         keys = [self._key(key), self._key(f"bell:{queue}")]
         with self.conn_or_acquire() as client:
-            run(client, "put", keys=keys, args=[dumps(message)])
+            if record is not None:
+                record.with_message(client, *keys, dumps(message))
+            else:
+                run(client, "put", keys=keys, args=[dumps(message)])
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """One client for all commands; kombu makes a new one for every publish and acknowledgement, 0.2 ms each."""

@@ -39,7 +39,7 @@ def refused_in_time(ann: httpx2.Client) -> None:
     answer = ann.post("/jobs", json=JOB)
     assert time.monotonic() - began < 2.0
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert "nothing was enqueued" in answer.json()["detail"]
+    assert "nothing was accepted" in answer.json()["detail"]
 
 
 def test_a_frozen_server_is_503_in_time_and_nothing_was_enqueued(shop: Shop, ann: httpx2.Client) -> None:

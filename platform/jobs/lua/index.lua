@@ -59,3 +59,29 @@ end
 local function announce(p, id, state)
   redis.call('PUBLISH', p .. 'job:' .. id, state)
 end
+
+-- Record a job about to be published; ARGV from `first` on as in create.lua.
+local function create(first)
+  local p, id, state, retries, replaced = ARGV[first], ARGV[first + 1], ARGV[first + 2], tonumber(ARGV[first + 3]), ARGV[first + 4]
+  local key = p .. 'job:' .. id
+  local flat, new = pairs_from(first + 5)
+  local job = read(key)
+  if not job then
+    redis.call('HSET', key, 'state', state, 'attempts', 0, 'retries', retries, unpack(flat))
+    new.state = state
+    index(p, id, new)
+    announce(p, id, state)
+    return {'created', state}
+  end
+  local is_retry = retries > (tonumber(job.retries) or 0)
+  if job.state == 'completed' or job.state == 'failed' or job.state == 'cancelled' then return {'final', job.state} end
+  if not is_retry and replaced == '0' then return {'kept', job.state} end
+  unindex(p, id, job)
+  local to = is_retry and 'retrying' or state
+  redis.call('HSET', key, 'state', to, 'retries', retries, 'queue', new.queue, 'task', new.task,
+             'priority', new.priority, 'ready_at', new.ready_at)
+  job.state, job.queue, job.task = to, new.queue, new.task
+  index(p, id, job)
+  announce(p, id, to)
+  return {'updated', job.state}
+end

@@ -43,6 +43,17 @@ def test_a_job_goes_from_pending_over_running_to_completed(ledger: Ledger, clien
     assert (job.state, job.result, job.attempts, job.owner) == ("completed", [1], 1, "ann")
 
 
+def test_a_record_and_its_message_are_written_together_or_not_at_all(ledger: Ledger, client: redis.Redis) -> None:
+    def submit() -> str:
+        return ledger.submit(client, "{x}list", "{x}bell", "message", new())
+
+    assert (submit(), submit()) == ("created", "kept")
+    assert (client.llen("{x}list"), ledger.get("a").state) == (2, "pending")
+    ledger.complete("a", b"1", run(ledger))
+    assert submit() == "final"
+    assert client.llen("{x}list") == 2
+
+
 def test_what_is_not_known_says_so(ledger: Ledger) -> None:
     with pytest.raises(UnknownJob, match="no job 'x' is known"):
         ledger.get("x")
