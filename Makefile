@@ -31,18 +31,19 @@ lint: .venv/.installed-dev  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed  ## the benchmarks, into bench/results
+bench: .venv/.installed bench/.venv/.installed  ## the benchmarks, side by side with peers, into bench/results; ARGS="--repeat 5"
 	$(BIN)/python -m bench $(ARGS)
 
-# Both locks hold for every platform and Python from 3.11 on; the runtime one pins what the tests ran with.
+# The locks hold for every platform and Python from 3.11 on; the runtime one pins what the tests ran with.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --no-emit-index-url --no-header --python-version 3.11
 
-lock: .venv/.installed-dev  ## both lock files anew from pyproject.toml; ARGS=--upgrade takes newer versions
+lock: .venv/.installed-dev  ## the lock files anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(LOCK) pyproject.toml --extra dev -o requirements-dev.lock $(ARGS)
 	$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock $(ARGS)
+	$(LOCK) bench/requirements.in -c requirements.lock -o bench/requirements.lock $(ARGS)
 
 clean:  ## remove what make made; your data in var/ stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself comes last and without dependencies: pip accepts no hash for a folder.
@@ -54,6 +55,12 @@ clean:  ## remove what make made; your data in var/ stay
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The peers have an environment of their own: nothing of theirs is a dependency of the project.
+bench/.venv/.installed: bench/requirements.lock | .venv/.installed
+	$(BIN)/python -m venv --clear bench/.venv
+	bench/$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r bench/requirements.lock
 	@touch $@
 
 .venv/bin/python:

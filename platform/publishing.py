@@ -70,7 +70,9 @@ class AMQP(StockAMQP):
             options["headers"] = self._with_owner(options.get("headers") or {})
             ledger()  # starts the embedded server, if it is used and nobody has
             record = Record(self._described(name, message, options))
-            if not records_are_beside_queues():
+            if records_are_beside_queues():
+                options.setdefault("declare", [])  # a list in Redis needs no declaring; it would be 0.15 ms a message
+            else:
                 record.alone()
             if record.verdict == "final":
                 return None

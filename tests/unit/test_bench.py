@@ -106,9 +106,15 @@ def test_the_table_has_a_row_for_each_system(results: Results) -> None:
     shown = report.table(results)
     assert [list(column.cells) for column in shown.columns] == [
         ["ours", "Post"],
-        ["2 000  2.67×", "750  1.00×"],
-        ["–", "1.87  1.00×"],
+        ["2 000 2.67×", "750"],
+        ["–", "1.87"],
     ]
+
+
+def test_ratios_are_explained_where_there_are_any(results: Results) -> None:
+    assert report.caption(results, MACHINE, AT).endswith("2026-11-22. × is the ratio to Post.")
+    results.systems = results.systems[:1]
+    assert report.caption(results, MACHINE, AT).endswith("2026-11-22.")
 
 
 def test_the_longest_bar_fills_its_panel_and_the_others_are_in_proportion(results: Results) -> None:

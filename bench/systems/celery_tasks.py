@@ -1,0 +1,21 @@
+"""Stock Celery: Redis transport, Redis result backend; ``BENCH_IGNORE_RESULT=1`` leaves the results out."""
+
+import os
+
+from celery import Celery
+
+from bench.systems.work import work
+
+DISTRIBUTION = "celery"
+
+app = Celery("bench", broker=os.environ["BENCH_VALKEY_URL"], backend=os.environ["BENCH_VALKEY_URL"])
+app.conf.task_ignore_result = os.environ.get("BENCH_IGNORE_RESULT") == "1"
+
+
+@app.task
+def job(goal: int) -> None:
+    work(goal)
+
+
+def submit(goal: int) -> None:
+    job.delay(goal)

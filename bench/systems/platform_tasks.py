@@ -1,0 +1,22 @@
+"""This platform from Python."""
+
+from bench.systems.work import work
+from tasks import app
+
+DISTRIBUTION = "celery-platform"
+
+
+@app.task(public=True)
+def job(goal: int) -> None:
+    work(goal)
+
+
+def submit(goal: int) -> None:
+    job.delay(goal)
+
+
+def recorded() -> int:
+    """How many jobs are on record as completed."""
+    from platform.jobs.ledger import ledger
+
+    return ledger().counts()[""]["completed"]
