@@ -95,6 +95,7 @@ class JobBackend(stock.RedisBackend):
         if not _is_eager(request):
             kept = result if store_result else None
             data = encode_bounded(kept, settings().result_max_bytes, "the result")
+            _report_withheld_progress(task_id, request)
             _report(task_id, ledger().complete(task_id, data, _attempt(request)))
         super().mark_as_done(task_id, result, request=request, store_result=False, state=state)
 
@@ -124,6 +125,7 @@ class JobBackend(stock.RedisBackend):
 
     def _record_failure(self, task_id: str, exc: BaseException, request: Any) -> None:
         attempt = _attempt(request)
+        _report_withheld_progress(task_id, request)
         if isinstance(exc, JobCancelled):
             _report(task_id, ledger().cancelled(task_id, attempt))
             return
@@ -200,6 +202,13 @@ def _exception_meta(error: dict[str, str]) -> dict[str, Any]:
 def _report(task_id: str, refused: Refused | None) -> None:
     if refused is not None:
         log.warning("job %s is %s already; a later outcome of it was dropped", task_id, refused.state)
+
+
+def _report_withheld_progress(task_id: str, request: Any) -> None:
+    """Reports that came too quickly after one another are withheld; the last of them counts."""
+    withheld = getattr(request, "withheld_progress", None)
+    if withheld is not None:
+        ledger().progress(task_id, _attempt(request), *withheld)
 
 
 def _attempt(request: Any) -> str:

@@ -174,8 +174,15 @@ def load(environ: Mapping[str, str] | None = None) -> Loaded:
 
 @cache
 def settings() -> Settings:
-    """This process's settings, loaded on first use."""
-    return load().settings
+    """This process's settings, loaded on first use; ``DATA_DIR`` is there from then on. Raises SettingsError."""
+    config = load().settings
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(
+            f"{PREFIX}DATA_DIR={config.data_dir}: cannot be made ({exc.strerror}); name a folder"
+        ) from exc
+    return config
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Task(CeleryTask):
         _record_start(self, task_id)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Report how far the job is; at most five reports a second are kept, the last of ``total`` always.
+        """Report how far the job is; at most five reports a second are kept, and always the last.
 
         Raises JobCancelled once somebody has cancelled the job. Outside a worker it does nothing.
         """
@@ -50,10 +50,11 @@ class Task(CeleryTask):
         if attempt is None:
             return
         now = time.monotonic()
+        request.withheld_progress = (done, total, message)
         is_last = total is not None and done >= total
         if not is_last and now - getattr(request, "progress_at", -1.0) < PROGRESS_INTERVAL_S:
             return
-        request.progress_at = now
+        request.progress_at, request.withheld_progress = now, None
         answer = ledger().progress(request.id, attempt, done, total, message)
         if isinstance(answer, Refused) or answer.is_cancel_requested:
             raise JobCancelled(request.id)

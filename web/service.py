@@ -6,7 +6,7 @@ import os
 from functools import cache, lru_cache
 from typing import Any
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, redirect, render_template, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -57,6 +57,12 @@ def metrics() -> Any:
         collectors.register(DURATION)
     collectors.register(JobsCollector())
     return Response(generate_latest(collectors), content_type=CONTENT_TYPE_LATEST)
+
+
+@routes.get("/", auth=None, answers={302: None}, summary="To the API's page")
+def home() -> Any:
+    """Whoever opens the address in a browser is led to `/docs`."""
+    return redirect("/docs")
 
 
 @routes.get("/openapi.json", auth=None, answers={200: dict[str, Any]}, summary="This description")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.supervision import daemon, logs, ports, processes, record
+from deploy.supervision import daemon, logs, ports, processes, record, trial
 from deploy.supervision.client import ENDED, Client, Info
 from deploy.supervision.errors import AlreadyRunning, NotRunning, StartFailed, StopFailed
 from deploy.supervision.place import Place
@@ -45,6 +45,9 @@ def begin(settings: Settings) -> list[Program]:
     with place.locked():
         _refuse_twice(place)
         ports.check(settings)
+        said = trial.complaint("worker")
+        if said is not None:
+            raise StartFailed(f"nothing was started: {said}")
         wanted = programs(settings, place)
         daemon.allow_many_files()
         daemon.begin(settings, wanted)

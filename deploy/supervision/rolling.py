@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from deploy.supervision import lifecycle, processes
+from deploy.supervision import lifecycle, processes, trial
 from deploy.supervision.client import Client, Info
 from deploy.supervision.errors import StartFailed, UpdateRefused
 from deploy.supervision.place import Place
-from deploy.supervision.programs import GUNICORN_CONFIGURATION, STORE, Program, programs
+from deploy.supervision.programs import STORE, Program, programs
 from deploy.supervision.readiness import is_ready, until
 from platform.settings import Settings
 
 READY_TIMEOUT_S = 60.0
-# What the programs will load, tried out before anything is stopped: gunicorn's master ends, and its old
-# workers with it, when a new worker cannot import the application.
-TRIALS = {
-    "web": ("-m", "gunicorn", "--check-config", "-c", str(GUNICORN_CONFIGURATION), "web.wsgi:app"),
-    "worker": ("-c", "import tasks; tasks.app.loader.import_default_modules(); tasks.app.finalize()"),
-}
 
 
 def update(client: Client, chosen: list[str], settings: Settings, app: Any, say: Callable[[str], None]) -> None:
@@ -48,13 +40,11 @@ def update(client: Client, chosen: list[str], settings: Settings, app: Any, say:
 
 
 def _try_out() -> None:
-    for what, arguments in TRIALS.items():
-        trial = subprocess.run(  # noqa: S603
-            [sys.executable, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if trial.returncode != 0:
-            said = (trial.stderr or trial.stdout).strip().splitlines()[-1:] or ["no word about it"]
-            raise UpdateRefused(f"nothing was restarted: {what} would not start with the new code: {said[0]}")
+    """gunicorn's master ends, and its old workers with it, when a new worker cannot import the application."""
+    for what in trial.TRIALS:
+        said = trial.complaint(what)
+        if said is not None:
+            raise UpdateRefused(f"nothing was restarted: {what} would not start with the new code: {said}")
 
 
 def _reload(client: Client, info: Info, settings: Settings) -> None:

@@ -212,7 +212,7 @@ class LeasedChannel(stock.Channel):
         keys = [self._key(key), self._key(f"bell:{queue}")]
         with self.conn_or_acquire() as client:
             if record is not None:
-                record.with_message(client, *keys, dumps(message))
+                record.with_message(client, keys[0], keys[1], dumps(message))
             else:
                 run(client, "put", keys=keys, args=[dumps(message)])
 

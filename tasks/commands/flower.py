@@ -6,6 +6,7 @@ one whichever entry point Celery happens to load last. Options of Flower's comma
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -17,7 +18,12 @@ _run = flower.callback
 @click.pass_context
 def _with_authentication(ctx: click.Context, *args: Any, **kwargs: Any) -> Any:
     _configure()
-    return ctx.invoke(_run, *args, **kwargs)
+    try:
+        return ctx.invoke(_run, *args, **kwargs)
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            raise
+        raise click.ClickException("Flower's port is taken; set PLATFORM_FLOWER_PORT to a free one") from exc
 
 
 def _configure() -> None:

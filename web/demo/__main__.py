@@ -54,7 +54,7 @@ def _demonstrate(screen: Screen, chosen: Path | None, keep: bool) -> None:
         access = _started(screen, platform, folder)
         played = _played(screen, access, folder)
         summary.show(screen, folder, played)
-        summary.addresses(screen, access)
+        summary.addresses(screen, access, stays=keep)
         if keep:
             summary.kept(screen, access, platform)
             return

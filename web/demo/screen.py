@@ -29,7 +29,7 @@ class Screen:
         self.console.print(Text(_printable(words), style), soft_wrap=True)
 
     def fact(self, label: str, value: str) -> None:
-        self.console.print(Text.assemble("  ", (f"{label:<{LABEL_WIDTH}}", "bold"), _printable(value)), soft_wrap=True)
+        self._labelled(Text(f"  {label:<{LABEL_WIDTH}}", "bold"), Text(_printable(value)))
 
     @contextmanager
     def busy(self, words: str) -> Iterator[None]:
@@ -57,8 +57,19 @@ class Screen:
             yield report
 
     def acted(self, title: str, outcome: Outcome) -> None:
-        words = (("✓ ", "green"), (f"{title:<{LABEL_WIDTH}}", "bold"), _printable(outcome.headline))
-        self.console.print(Text.assemble(*words, (f"  {duration(outcome.took_s)}", "dim")), soft_wrap=True)
+        words = Text.assemble(_printable(outcome.headline), (f"  {duration(outcome.took_s)}", "dim"))
+        self._labelled(Text.assemble(("✓ ", "green"), (f"{title:<{LABEL_WIDTH}}", "bold")), words)
+
+    def _labelled(self, label: Text, words: Text) -> None:
+        """A label and its words beside it; on a narrow terminal they go on under themselves, between words."""
+        if not self.console.is_terminal:
+            self.console.print(Text.assemble(label, words), soft_wrap=True)
+            return
+        grid = Table.grid(padding=0)
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        grid.add_row(label, words)
+        self.console.print(grid)
 
     def table(self, played: Sequence[tuple[str, Outcome]]) -> None:
         table = Table("", "Done", "In", "Rate", "p50", "p95", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -25,9 +25,9 @@ def show(screen: Screen, folder: Folder, played: Sequence[tuple[str, Outcome]]) 
             screen.fact(label, value)
 
 
-def addresses(screen: Screen, access: Access) -> None:
+def addresses(screen: Screen, access: Access, stays: bool) -> None:
     screen.say()
-    screen.say("Where it answers", "bold")
+    screen.say("Where it answers" if stays else "Where it answered", "bold")
     screen.fact("API", access.url)
     screen.fact("Docs", f"{access.url}/docs")
     screen.fact("Flower", access.flower_url)
