@@ -34,7 +34,7 @@ from redis.retry import Retry
 
 from platform.errors import EmbeddedServerError
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 30.0
 IDLE_EXIT_S = 60.0
 # One record is a hash; up to this size of value Valkey keeps it as one packed block, a third of the memory.
 PACKED_VALUE_BYTES = 1024
@@ -71,7 +71,7 @@ def ensure_running(data_dir: Path) -> Endpoint:
     """Start the folder's server unless it answers already; returns when it does.
 
     Safe to call from many processes at once: one starts, the others wait.
-    Raises EmbeddedServerError, with the end of the server's log, if it is not up within 15 s.
+    Raises EmbeddedServerError, with the end of the server's log, if it is not up within 30 s.
     """
     place = endpoint(data_dir)
     if _answers(place):

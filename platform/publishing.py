@@ -22,7 +22,8 @@ from platform.endpoints import records_are_beside_queues
 from platform.errors import BrokerUnavailable
 from platform.jobs.ledger import NewJob, ledger
 from platform.leases.riding import riding
-from platform.queues import checked_priority
+from platform.queues import DEAD_LETTER, checked_priority
+from platform.serialization import NAME
 from platform.store import AWAY
 
 #: Custom headers that say whose job it is; a job's children inherit them.
@@ -67,6 +68,7 @@ class AMQP(StockAMQP):
     def _recorded(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
             options["priority"] = self._priority(name, options)
+            _refuse_what_no_worker_takes(options)
             options["headers"] = self._with_owner(options.get("headers") or {})
             ledger()  # starts the embedded server, if it is used and nobody has
             record = Record(self._described(name, message, options))
@@ -106,6 +108,15 @@ class AMQP(StockAMQP):
             is_replacement=bool(headers.get("replaced_task_nesting")),
             ready_at_ms=future_ms(headers.get("eta")),
         )
+
+
+def _refuse_what_no_worker_takes(options: Mapping[str, Any]) -> None:
+    """Raises ValueError: such a message would be recorded and never run."""
+    queue = options.get("queue")
+    if getattr(queue, "name", queue) == DEAD_LETTER:
+        raise ValueError("the queue dead-letter takes no jobs")
+    if options.get("serializer") not in (None, NAME, "json"):
+        raise ValueError(f"serializer {options['serializer']!r} is refused by every worker; leave it out")
 
 
 def future_ms(eta: str | None) -> int | None:

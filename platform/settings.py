@@ -177,7 +177,7 @@ def settings() -> Settings:
     """This process's settings, loaded on first use; ``DATA_DIR`` is there from then on. Raises SettingsError."""
     config = load().settings
     try:
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         raise SettingsError(
             f"{PREFIX}DATA_DIR={config.data_dir}: cannot be made ({exc.strerror}); name a folder"

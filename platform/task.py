@@ -27,6 +27,7 @@ class Task(CeleryTask):
     a job that was cancelled or has already ended is skipped.
     """
 
+    Request = "platform.request:Request"
     public: bool = False
     default_queue: str | None = None
     default_priority: int = DEFAULT_PRIORITY

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from platform import serialization
 from platform.database import Base, UtcDateTime, reading, writing
 from platform.errors import PlatformError
 
@@ -64,6 +65,7 @@ def put(address: Address, properties: Any, job_id: str) -> dict[str, Any]:
     if not isinstance(properties, dict):
         kind = type(properties).__name__
         raise NotAnObject(f"create_or_update of {address} returned {kind}; return the resource as a dict")
+    properties = serialization.decode(serialization.encode(properties))  # what JSON makes of it is what is stored
     with writing() as session:
         row = session.get(Resource, _key(address))
         if row is None:

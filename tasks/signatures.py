@@ -67,7 +67,9 @@ class Signature:
             for name, p in self.parameters.items()
             if p.kind in KEYWORDS
         }
-        config = ConfigDict(extra="allow" if self.takes_any_keyword else "forbid", title=self.function.__name__)
+        config = ConfigDict(
+            extra="allow" if self.takes_any_keyword else "forbid", title=self.function.__name__, allow_inf_nan=False
+        )
         return create_model(self.function.__name__, __config__=config, **fields)
 
     def _checked(self, values: Mapping[str, Any], validate: Callable[[], BaseModel]) -> dict[str, Any]:

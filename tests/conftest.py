@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ PROGRAMS = pytest.StashKey[list[processes.Program]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported: nothing of the caller's settings, nothing written into the checkout."""
+    # A shell that starts the suite in the background has it ignore Ctrl-C, and every program under test with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="pt-"))
     config.stash[SESSION_DIR] = folder
     for name in [n for n in os.environ if n.startswith("PLATFORM_")]:

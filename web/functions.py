@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import g, request
 
 from platform.jobs.states import State
 from platform.settings import settings
 from tasks.modules import Function, find_function
-from web.jobs import submission
+from web.identity import check_csrf
+from web.jobs import accepted, submission
 from web.preferences import wait_seconds
 from web.problems import Problem
 from web.routing import Routes
 from web.schemas import FunctionAnswer, JobAnswer, Members
-from web.waiting import wait_for
 
 routes = Routes(tag="Functions")
 ANSWERS = {200: FunctionAnswer, 202: JobAnswer}
@@ -46,10 +46,14 @@ def call_with_body(module: str, function: str, body: dict[str, Any] | None) -> A
 
 
 def _call(found: Function, kwargs: dict[str, Any]) -> Any:
+    if request.method == "HEAD":
+        raise Problem(405, "a function is called with GET or POST", headers={"Allow": "GET, POST"})
+    if g.caller.via == "session":
+        check_csrf(request, g.caller)  # a GET changes something here, and a link on another site carries the cookie
     limit_s = settings().function_wait_s if found.wait_s is None else found.wait_s
     job_id = found.task.apply_async(kwargs=kwargs, **submission()).id
     wait_s = wait_seconds(limit_s)
-    job = wait_for(job_id, wait_s)
+    job = accepted(job_id, wait_s)
     location = {"Location": f"/jobs/{job_id}"}
     if wait_s <= 0:
         return job.as_dict(), 202, location

@@ -84,7 +84,7 @@ def identify(request: Request, *, tokens: bool = False) -> Caller | None:
     except BadToken as exc:
         raise Problem(401, str(exc), headers=CHALLENGE) from exc
     if caller is not None and request.method not in SAFE_METHODS:
-        _check_csrf(request, caller)
+        check_csrf(request, caller)
     return caller
 
 
@@ -135,7 +135,7 @@ def _caller(purpose: Purpose, claims: Claims, account: Account) -> Caller:
     )
 
 
-def _check_csrf(request: Request, caller: Caller) -> None:
+def check_csrf(request: Request, caller: Caller) -> None:
     sent = request.headers.get(CSRF_HEADER, "")
     if not hmac.compare_digest(sent.encode(), (caller.csrf_token or "").encode()) or not sent:
         raise Problem(403, f"send the csrf_token of GET /session in the header {CSRF_HEADER}")

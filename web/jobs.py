@@ -9,7 +9,7 @@ from flask import g
 
 from platform.errors import UnknownJob, did_you_mean
 from platform.jobs.ledger import ledger
-from platform.jobs.record import Job
+from platform.jobs.record import Job, from_hash
 from platform.jobs.states import State
 from platform.queues import DEAD_LETTER, names
 from platform.settings import settings
@@ -18,7 +18,7 @@ from tasks.signatures import Signature
 from tasks.stopping import stop_running
 from web.identity import Caller
 from web.preferences import wait_seconds
-from web.problems import Problem
+from web.problems import AWAY, Problem
 from web.routing import Routes
 from web.schemas import JobAnswer, JobFilter, JobPage, JobRequest, WaitQuery, page_of
 from web.waiting import wait_for
@@ -34,7 +34,10 @@ def submit(body: JobRequest) -> Any:
     task = public_task(body.task)
     Signature(task.run, skip_first=False).check_call(body.args, body.kwargs)
     options = _options(body)
-    job_id = task.apply_async(body.args, body.kwargs, **options).id
+    try:
+        job_id = task.apply_async(body.args, body.kwargs, **options).id
+    except OverflowError as exc:
+        raise Problem(422, "the body does not fit", errors=[{"loc": ["body", "expires"], "msg": str(exc)}]) from exc
     return answer_with(job_id, wait_seconds(0))
 
 
@@ -77,9 +80,17 @@ def cancel(job_id: str) -> Any:
 
 def answer_with(job_id: str, wait_s: float) -> Any:
     """202 the job; 200 only for a caller that asked to wait and whose job ended in that time."""
-    job = wait_for(job_id, wait_s)
+    job = accepted(job_id, wait_s)
     status = 200 if wait_s > 0 and job.is_final else 202
     return job.as_dict(), status, {"Location": f"/jobs/{job_id}"}
+
+
+def accepted(job_id: str, wait_s: float) -> Job:
+    """A job just submitted, waited for. If the record store goes away meanwhile it stays accepted: no 503 now."""
+    try:
+        return wait_for(job_id, wait_s)
+    except AWAY:
+        return from_hash(job_id, {"state": State.PENDING, "owner": g.caller.account_id, "app_id": g.caller.app_id})
 
 
 def own_job(job_id: str) -> Job:

@@ -12,11 +12,13 @@ from tasks.resources import Address
 from tasks.signatures import Signature
 from web.jobs import answer_with, submission
 from web.preferences import wait_seconds
+from web.problems import Problem
 from web.routing import Routes
 from web.schemas import JobAnswer, Members, ResourceAnswer
 
 routes = Routes(tag="Resources")
 ADDRESS = "/resources/<provider>/<type>/<name>"
+MAX_NAME_CHARS = 200
 ANSWERS = {202: JobAnswer, 200: JobAnswer}
 
 
@@ -56,7 +58,15 @@ def act(provider: str, type: str, name: str, action: str, body: dict[str, Any] |
     return _offload(provider, type, name, action, body or {})
 
 
+def _refuse_odd_names(*names: str) -> None:
+    for name in names:
+        if len(name) > MAX_NAME_CHARS or not name.isprintable():
+            text = f"a type or name has at most {MAX_NAME_CHARS} characters, all printable"
+            raise Problem(422, "the address does not fit", errors=[{"loc": ["path"], "msg": text}])
+
+
 def _offload(provider: str, type: str, name: str, operation: str, arguments: dict[str, Any]) -> Any:
+    _refuse_odd_names(type, name)
     call = (g.caller.app_id, provider, type, name, operation, arguments)
     job_id = offload.run.apply_async(call, **submission()).id
     return answer_with(job_id, wait_seconds(0))

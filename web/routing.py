@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from platform import serialization
+from platform.settings import settings
 from tasks.signatures import problems_of
 from web.idempotency import reserve
 from web.identity import require_caller
@@ -156,10 +158,16 @@ def _once(path: Mapping[str, str], handle: Callable[[Mapping[str, str]], Respons
 def read_body(adapter: TypeAdapter[Any], optional: bool = False) -> Any:
     """The request's body, validated. Problems: 415 not JSON, 400 unreadable, 422 invalid."""
     raw = request.get_data()
+    if request.content_length is None and len(raw) >= settings().body_max_bytes:
+        raise RequestEntityTooLarge  # werkzeug cuts a chunked body at the limit and says nothing
     if optional and not raw:
         return None
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise Problem(415, "send JSON, with the header Content-Type: application/json")
+    try:
+        serialization.decode(raw)  # stricter than pydantic: no NaN, no number beyond a float, no bottomless nesting
+    except ValueError as exc:
+        raise Problem(400, f"the body is not readable JSON: {exc}") from exc
     try:
         return adapter.validate_json(raw, strict=True)
     except ValidationError as exc:

@@ -48,7 +48,7 @@ def from_hash(job_id: str, fields: Mapping[str, str]) -> Job:
         job_id=job_id,
         task=fields.get("task", ""),
         queue=fields.get("queue", ""),
-        priority=int(fields.get("priority") or 5),
+        priority=_number(fields.get("priority")) or 0 if fields.get("priority") else 5,
         state=State(fields["state"]),
         attempts=int(fields.get("attempts") or 0),
         max_retries=_number(fields.get("max_retries")),
@@ -70,7 +70,11 @@ def _json(text: str | None) -> Any:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text else None
+    """None also for what is no number: other programs' messages say what they like."""
+    try:
+        return int(float(text)) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _time(milliseconds: str | None) -> str | None:

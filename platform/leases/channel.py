@@ -20,9 +20,10 @@ from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from platform.leases import names
+from platform.leases.holdings import Holdings
 from platform.leases.riding import rider
 from platform.leases.scripts import SCRIPTS, run
 
@@ -85,6 +86,10 @@ class LeasedChannel(stock.Channel):
 
     #: How many messages may be taken at once now; a worker sets it to its free slots.
     capacity: Callable[[], int] = staticmethod(lambda: 1)
+    #: Whether a decoded message may be delivered; a worker asks for a task's.
+    is_acceptable: Callable[[dict[str, Any]], bool] = staticmethod(lambda message: True)
+    #: Ends deliveries without this channel's connection; a worker sets it.
+    holdings: Holdings | None = None
     #: Joins the lease again after it was lost; a worker sets it.
     rejoin: Callable[[], None] = staticmethod(lambda: None)
 
@@ -165,8 +170,9 @@ class LeasedChannel(stock.Channel):
         return True
 
     def _deliver_one(self, tag: str, queue: str, deaths: str, item: bytes) -> None:
+        is_task = queue not in self._unacknowledged
         message = decoded(item)
-        if message is None:
+        if message is None or (is_task and not self.is_acceptable(message)):
             self.put_aside(tag, queue, item)
             return
         properties = message["properties"]
@@ -174,26 +180,36 @@ class LeasedChannel(stock.Channel):
         if deaths:
             properties["deaths"] = int(deaths)
             properties.setdefault("delivery_info", {})["redelivered"] = True
-        self.connection._deliver(message, queue)
+        try:
+            self.connection._deliver(message, queue)
+        except (RedisError, OSError):
+            raise
+        except Exception:
+            # Whatever a message makes Celery stumble over must not end the worker, and the next one after it.
+            log.exception("a message of queue %s could not be taken up", queue)
+            virtual.QoS.ack(self.qos, tag)
+            self.put_aside(tag, queue, item)
 
     # -- what is held
 
     def release_held(self, tag: str) -> None:
-        """A delivery is over. Safe to repeat."""
-        with self.conn_or_acquire() as client:
-            run(client, "release", args=[self._held(tag), tag])
+        """A delivery is over. Safe to repeat, and after this channel was closed."""
+        self._end(tag, "release", [self._held(tag), tag])
 
     def give_back(self, tag: str, front: bool = True) -> bool:
         """Put a delivery back into its list, marked; False if it is not held any more."""
-        arguments = [self.global_keyprefix, self._held(tag), tag, int(front)]
-        with self.conn_or_acquire() as client:
-            return bool(run(client, "give_back", args=arguments))
+        return self._end(tag, "give_back", [self.global_keyprefix, self._held(tag), tag, int(front)])
 
     def put_aside(self, tag: str, queue: str, item: bytes) -> None:
-        """Keep bytes that are no message, as they came, where no worker trips over them again."""
-        log.error("queue %s held %s bytes that are no message; they are put aside", queue, len(item))
+        """Keep bytes that no worker can make anything of, as they came, where none trips over them again."""
+        log.error("queue %s held %s bytes that are no task's message; they are put aside", queue, len(item))
+        self._end(tag, "put_aside", [self._key(names.UNDECODABLE), self._held(tag), tag, queue, item])
+
+    def _end(self, tag: str, script: str, arguments: list[Any]) -> bool:
+        if self.holdings is not None:
+            return self.holdings.end(tag, script, arguments)
         with self.conn_or_acquire() as client:
-            run(client, "put_aside", args=[self._key(names.UNDECODABLE), self._held(tag), tag, queue, item])
+            return bool(run(client, script, args=arguments))
 
     def _held(self, tag: str) -> str:
         return names.held(self.global_keyprefix, names.incarnation_of(tag) or self.lease)
@@ -237,3 +253,26 @@ def decoded(item: bytes) -> dict[str, Any] | None:
         return None
     is_envelope = isinstance(message, dict) and isinstance(message.get("properties"), dict)
     return message if is_envelope else None
+
+
+def is_sound(message: dict[str, Any]) -> bool:
+    """Whether the parts of a task's message that Celery uses unchecked are what it takes them for."""
+    headers, body = message.get("headers"), message.get("body")
+    if not isinstance(headers, dict) or not isinstance(body, str) or not _is_text(message.get("content-type")):
+        return False
+    if not all(isinstance(headers.get(name), list | None) for name in ("stamped_headers", "groups")):
+        return False
+    names_it = _is_text(headers.get("id")) and _is_text(headers.get("task"))
+    times = all(value is None or isinstance(value, str) for value in (headers.get("eta"), headers.get("expires")))
+    return names_it and times and _are_limits(headers.get("timelimit")) and isinstance(headers.get("retries", 0), int)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _are_limits(value: object) -> bool:
+    if value is None:
+        return True
+    is_pair = isinstance(value, list) and len(value) == 2
+    return is_pair and all(limit is None or isinstance(limit, int | float) for limit in value)  # type: ignore[attr-defined]

@@ -9,7 +9,8 @@ from celery.worker import state
 
 from platform import endpoints, store
 from platform.leases import names
-from platform.leases.channel import LeasedChannel, QoS
+from platform.leases.channel import LeasedChannel, QoS, is_sound
+from platform.leases.holdings import Holdings
 from platform.leases.lease import Heart, Lease, rescue_all
 from platform.settings import Settings
 from platform.transport import key_prefix
@@ -28,13 +29,16 @@ class LeasedWorker:
         self.client = store.connect(endpoints.broker_url(config), config, timeout_s=config.lease_ttl_s / 2)
         self.lease = Lease(self.client, key_prefix(config), names.incarnation(), config.lease_ttl_s)
         self._hearts: list[Heart] = []
+        self.holdings = Holdings(self.client)
         LeasedChannel.rejoin = staticmethod(self.lease.join)
+        LeasedChannel.holdings = self.holdings
+        LeasedChannel.is_acceptable = staticmethod(is_sound)
 
     def begin(self, consumer: Any) -> None:
         LeasedChannel.capacity = staticmethod(lambda: _free_slots(consumer))
         QoS.kept = staticmethod(_going_on)
         self.lease.keep()
-        beats = (self.lease.keep, self.config.lease_ttl_s / HEARTBEATS_PER_TTL), (self._rescue, RESCUE_INTERVAL_S)
+        beats = (self._beat, self.config.lease_ttl_s / HEARTBEATS_PER_TTL), (self._rescue, RESCUE_INTERVAL_S)
         self._hearts = [Heart(beat, interval_s) for beat, interval_s in beats]
         for heart in self._hearts:
             heart.start()
@@ -44,6 +48,10 @@ class LeasedWorker:
         for heart in self._hearts:
             heart.stop()
         self.lease.leave()
+
+    def _beat(self) -> None:
+        self.lease.keep()
+        self.holdings.settle()
 
     def _rescue(self) -> None:
         if self.lease.may_judge:

@@ -56,10 +56,41 @@ def test_a_job_that_cannot_be_submitted_says_why(ann: httpx2.Client, body: objec
     assert words in problem["detail"] + str(problem["errors"])
 
 
-@pytest.mark.parametrize("raw", [b"{bad", b"", b"\xff\xfe", b"[" * 100_000, b'{"task": "shop.add"'])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{bad",
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"task": "shop.add"',
+        b'{"task": "shop.add", "args": [NaN, 1]}',
+        b'{"task": "shop.add", "args": [1e999, 1]}',
+    ],
+)
 def test_unreadable_json_is_400(ann: httpx2.Client, raw: bytes) -> None:
     answer = ann.post("/jobs", content=raw, headers=JSON)
     assert (answer.status_code, answer.json()["title"]) == (400, "Bad Request")
+
+
+def test_a_chunked_body_over_the_limit_is_413_and_not_cut(ann: httpx2.Client) -> None:
+    def chunks():
+        yield b'{"task": "shop.add", "args": [1, 2]}'
+        for _ in range(40):
+            yield b" " * 65_536
+
+    assert ann.post("/jobs", content=chunks(), headers=JSON).status_code == 413
+
+
+def test_a_head_request_calls_no_function(ann: httpx2.Client) -> None:
+    assert ann.head("/api/Calc/multiply?a=1").status_code == 405
+
+
+def test_a_function_called_by_cookie_needs_the_csrf_token(ann: httpx2.Client) -> None:
+    signed_in = ann.post("/session")
+    cookie = {"Cookie": signed_in.headers["Set-Cookie"].partition(";")[0]}
+    url = f"{ann.base_url}/api/Calc/multiply?a=1"
+    assert httpx2.get(url, headers=cookie).status_code == 403
 
 
 def test_another_content_type_is_415(ann: httpx2.Client) -> None:

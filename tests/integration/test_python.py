@@ -114,6 +114,13 @@ def test_a_message_of_a_program_that_knows_nothing_of_the_platform_runs_and_gets
     assert ledger().get(job_id).result is None  # it asked for no result
 
 
+@pytest.mark.parametrize("options", [{"queue": "dead-letter"}, {"serializer": "pickle"}])
+def test_what_no_worker_would_take_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"dead-letter|pickle"):
+        app.send_task("shop.add", (1, 2), **options)
+    assert ledger().list().total == 0
+
+
 def test_user_data_that_looks_like_kombus_own_arrives_as_it_is() -> None:
     poison = {"__type__": "nope", "__value__": 1}
     assert app.send_task("shop.add", ([poison], [])).get(timeout=15) == [poison]

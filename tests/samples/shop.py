@@ -145,3 +145,8 @@ def put_back(self, path):
             pass
         raise Reject("not yet", requeue=True)
     return "second time"
+
+
+@app.task
+def out_of_memory():
+    raise MemoryError("no more")

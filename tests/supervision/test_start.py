@@ -40,8 +40,19 @@ def test_a_valkey_started_on_demand_is_taken_over_with_its_data(installation: In
     assert asked.stdout.split() == ["b'1'", str(installation.pid("valkey"))]
 
 
-def test_a_program_that_cannot_start_is_named_with_its_reason(installation: Installation) -> None:
+# Found out only by the worker itself: what cannot be imported at all is refused before anything starts.
+FAILS_IN_A_WORKER = "import sys\nif 'worker' in sys.argv:\n    raise RuntimeError('no such luck')\n"
+
+
+def test_a_module_that_cannot_be_imported_is_refused_before_anything_starts(installation: Installation) -> None:
     (installation.folder / "naps.py").write_text("raise RuntimeError('no such luck')")
+    done = installation.celery("up", "--detach")
+    assert (done.returncode, done.stderr) == (1, "Error: nothing was started: RuntimeError: no such luck\n")
+    assert record.load(installation.place) is None
+
+
+def test_a_program_that_cannot_start_is_named_with_its_reason(installation: Installation) -> None:
+    (installation.folder / "naps.py").write_text(FAILS_IN_A_WORKER)
     done = installation.celery("up", "--detach")
     assert done.returncode == 1
     assert "is not ready; its log ends with:" in done.stdout
@@ -51,7 +62,7 @@ def test_a_program_that_cannot_start_is_named_with_its_reason(installation: Inst
 
 def test_what_keeps_dying_is_tried_again_until_it_works(installation: Installation) -> None:
     works = (installation.folder / "naps.py").read_text()
-    (installation.folder / "naps.py").write_text("raise RuntimeError('not yet')")
+    (installation.folder / "naps.py").write_text(FAILS_IN_A_WORKER)
     assert installation.celery("up", "--detach").returncode == 1
     (installation.folder / "naps.py").write_text(works)
     eventually(installation.runs, 90, poll_s=0.5)

@@ -182,6 +182,11 @@ def test_outcomes_and_times_are_counted_with_the_transition(ledger: Ledger) -> N
     assert sum(int(n) for field, n in ledger.metrics("run").items() if not field.endswith("sum")) == 1
 
 
+def test_a_record_with_odd_numbers_can_still_be_read(ledger: Ledger, client: redis.Redis) -> None:
+    ledger.create(new(max_retries="x", priority=5.5))  # type: ignore[arg-type]
+    assert (ledger.get("a").max_retries, ledger.get("a").priority) == (None, 5)
+
+
 def test_a_new_state_is_announced_on_the_jobs_channel(ledger: Ledger, client: redis.Redis) -> None:
     with client.pubsub(ignore_subscribe_messages=True) as listening:
         listening.subscribe(ledger.channel("a"))

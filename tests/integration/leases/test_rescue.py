@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -22,6 +23,41 @@ from tests.processes import Worker
 from tests.waiting import eventually
 
 TTL_S = 2.0
+
+HEADERS = {"id": "x", "task": "shop.add", "retries": 0, "timelimit": [None, None]}
+PROPERTIES = {
+    "delivery_tag": "1",
+    "delivery_info": {"exchange": "", "routing_key": "offload"},
+    "body_encoding": "base64",
+    "priority": 5,
+}
+ENVELOPE = {
+    "body": "W1sxLCAyXSwge30sIHt9XQ==",  # [[1, 2], {}, {}] in base64
+    "headers": HEADERS,
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "properties": PROPERTIES,
+}
+POISON = [
+    {"properties": {}},
+    ENVELOPE | {"body": None},
+    ENVELOPE | {"body": 7},
+    ENVELOPE | {"body": "not base64"},
+    ENVELOPE | {"body": "W10="},
+    ENVELOPE | {"body": "NQ=="},
+    ENVELOPE | {"headers": []},
+    ENVELOPE | {"headers": {}},
+    ENVELOPE | {"headers": {"task": "shop.add"}},
+    ENVELOPE | {"headers": HEADERS | {"id": [1]}},
+    ENVELOPE | {"headers": HEADERS | {"task": [1]}},
+    ENVELOPE | {"headers": HEADERS | {"expires": [1]}},
+    ENVELOPE | {"headers": HEADERS | {"timelimit": "x"}},
+    ENVELOPE | {"headers": HEADERS | {"timelimit": [1]}},
+    ENVELOPE | {"headers": HEADERS | {"stamped_headers": 7}},
+    ENVELOPE | {"content-type": None},
+    ENVELOPE | {"properties": PROPERTIES | {"body_encoding": "rot13"}},
+    ENVELOPE | {"properties": PROPERTIES | {"delivery_info": "x"}},
+]
 
 
 @pytest.fixture
@@ -122,6 +158,48 @@ def test_a_restarted_server_does_not_make_living_workers_dead(
     server.ensure_running(folder)
     eventually(lambda: state(job) == "completed", 40)
     assert ledger().get(job).attempts == 1
+
+
+def test_a_short_outage_ends_no_worker_that_has_jobs_running(
+    start: Callable[..., Worker], pytestconfig: pytest.Config, client: redis.Redis
+) -> None:
+    from tests.conftest import SESSION_DIR
+
+    first = start(concurrency=2)
+    running = [submit("slow", 5) for _ in range(2)]
+    waiting = [submit("add", n, n) for n in range(3)]
+    eventually(lambda: all(state(job) == "running" for job in running))
+    eventually(lambda: client.execute_command("WAITAOF", 1, 0, 2000)[0] == 1)
+    os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
+    server.ensure_running(pytestconfig.stash[SESSION_DIR])
+    eventually(lambda: all(state(job) == "completed" for job in running + waiting), 40)
+    assert first.is_alive
+    assert [ledger().get(job).attempts for job in running] == [1, 1]
+    eventually(lambda: not list(client.scan_iter("*held:*")))  # and what ended meanwhile was told later
+
+
+def test_messages_nothing_can_be_made_of_are_kept_and_the_worker_goes_on(
+    start: Callable[..., Worker], client: redis.Redis
+) -> None:
+    worker = start()
+    for poison in POISON:
+        client.lpush("{platform}:queue:offload\x06\x164", json.dumps(poison))
+    job = submit("add", 1, 2)
+    eventually(lambda: state(job) == "completed", 20)
+    assert worker.is_alive
+    kept = [json.loads(line.partition(b"\n")[2]) for line in client.lrange("{platform}:queue:undecodable", 0, -1)]
+    assert kept == POISON
+    eventually(lambda: not list(client.scan_iter("*held:*")))
+
+
+def test_a_task_that_runs_out_of_memory_fails_alone(start: Callable[..., Worker]) -> None:
+    worker = start()
+    job = submit("out_of_memory")
+    eventually(lambda: state(job) == "failed")
+    assert ledger().get(job).error["type"] == "MemoryError"
+    later = submit("add", 1, 2)
+    eventually(lambda: state(later) == "completed")
+    assert worker.is_alive
 
 
 def test_a_rescue_leaves_the_living_alone(new_lease: Callable[..., Lease], client: redis.Redis) -> None:
