@@ -78,8 +78,7 @@ def ensure_running(data_dir: Path) -> Endpoint:
         return place
     with _locked(_folder(data_dir), "start.lock"):
         if not is_running(data_dir):  # asked again: the one who held the lock before us may have started it
-            starter = None if _is_served(_folder(data_dir)) else _spawn(data_dir)
-            _wait_until_up(data_dir, starter)
+            _wait_until_up(data_dir)
     return endpoint(data_dir)
 
 
@@ -202,10 +201,16 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
     return starter
 
 
-def _wait_until_up(data_dir: Path, starter: subprocess.Popen[bytes] | None) -> None:
-    """``starter`` is None if somebody else's server is on its way up."""
+def _wait_until_up(data_dir: Path) -> None:
+    """Start a server as soon as nobody serves the folder, unless the one that serves it comes up.
+
+    A server just killed may hold its lock for a moment after it stopped answering: to be asked again, not once.
+    """
+    starter: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_TIMEOUT_S
     while not is_running(data_dir):
+        if starter is None and not _is_served(_folder(data_dir)):
+            starter = _spawn(data_dir)
         has_ended = starter is not None and starter.poll() is not None
         if has_ended or time.monotonic() > deadline:
             folder = _folder(data_dir)
