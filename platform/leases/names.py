@@ -7,8 +7,6 @@ import secrets
 import socket
 
 SEPARATOR = "/"
-#: Stands before an item that was given back: ``~2~`` and then the message as it came; 2 workers died holding it.
-MARK = b"~"
 #: The list of what was no message, each with its queue.
 UNDECODABLE = "undecodable"
 
@@ -34,7 +32,3 @@ def held(prefix: str, name: str) -> str:
 
 def everybody(prefix: str) -> str:
     return f"{prefix}leases"
-
-
-def crashed(prefix: str) -> str:
-    return f"{prefix}crashed"
