@@ -23,14 +23,15 @@ KINDS = ["sqlite", "postgresql"] if SERVER else ["sqlite"]
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, data_dir: Path, settings_env: Callable[..., None]) -> Iterator[str]:
     """The address of an empty database, which this process's own; every test runs once for each kind."""
-    with _empty(request.param, data_dir) as address:
+    with empty(request.param, data_dir) as address:
         settings_env(database_url=address)
         yield address
         dispose()
 
 
 @contextmanager
-def _empty(kind: str, folder: Path) -> Iterator[str]:
+def empty(kind: str, folder: Path) -> Iterator[str]:
+    """The address of a new database, gone afterwards; ``kind`` is one of KINDS, a SQLite file is in the folder."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'test.db'}"
         return

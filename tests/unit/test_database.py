@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -149,6 +150,23 @@ def test_sqlite_runs_with_a_write_ahead_log_and_checks_foreign_keys(database: st
     with reading() as session:
         found = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "foreign_keys", "busy_timeout")]
     assert found == ["wal", 1, 5000]
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for(
+    data_dir: Path, settings_env: Callable[..., None]
+) -> None:
+    settings_env(data_dir=data_dir)
+    other = sqlite3.connect(data_dir / "platform.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.execute, ["COMMIT"])
+    release.start()
+    try:
+        add(1)
+        assert stored_ids() == [1]
+    finally:
+        release.join()
+        other.close()
+        db.dispose()
 
 
 def test_two_greenlets_writing_take_turns_instead_of_stopping_the_process(data_dir: Path) -> None:
