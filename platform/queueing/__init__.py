@@ -1,0 +1,1 @@
+"""What an operator sees of the queues, and holds: depth, age, rates, consumers; pause and resume; limits."""
