@@ -1,11 +1,13 @@
 """A user's own module: plain tasks, a function, a provider. It knows nothing of the platform's inside."""
 
 import os
+import resource
+import signal
 import time
 
 from celery.exceptions import Ignore, Reject
 
-from tasks import app
+from tasks import Discard, RetryLater, app
 from tasks.modules import function
 from tasks.offload import Provider, action
 
@@ -23,6 +25,11 @@ def secret():
 @app.task
 def total(numbers):
     return sum(numbers)
+
+
+@app.task
+def count_all(values):
+    return len(values)
 
 
 @app.task(public=True, bind=True)
@@ -47,7 +54,7 @@ def flaky(self, failures):
     return "recovered"
 
 
-@app.task(public=True)
+@app.task(public=True, max_retries=0)
 def broken():
     raise ValueError("it is broken")
 
@@ -150,3 +157,114 @@ def put_back(self, path):
 @app.task
 def out_of_memory():
     raise MemoryError("no more")
+
+
+def count_run(path):
+    """One line per run; how many there are now."""
+    with open(path, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    with open(path) as file:
+        return len(file.readlines())
+
+
+@app.task
+def leave(path, code):
+    """End the process that runs it."""
+    count_run(path)
+    os._exit(code)
+
+
+@app.task
+def kill_child(path):
+    count_run(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def kill_worker(path):
+    """End the whole worker, as the kernel's out-of-memory killer may."""
+    count_run(path)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+
+
+@app.task
+def greedy(path):
+    """Ask for more memory than there may be."""
+    count_run(path)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, before[1]))
+    try:
+        return len(b"x" * 2**32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@app.task(time_limit=1)
+def too_slow(path):
+    count_run(path)
+    time.sleep(30)
+
+
+@app.task(soft_time_limit=1, max_retries=0)
+def warned(path):
+    count_run(path)
+    time.sleep(30)
+
+
+@app.task(bind=True)
+def sometimes(self, path, failures, wait_s=0.1):
+    if count_run(path) <= failures:
+        raise RetryLater(wait_s, "not yet")
+    return "at last"
+
+
+@app.task
+def never(path):
+    count_run(path)
+    raise Discard("there is no such customer")
+
+
+@app.task(bind=True)
+def polite(self, seconds):
+    """Look whether it was cancelled, and say so."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if self.cancelled():
+            return "stopped by itself"
+        time.sleep(0.05)
+    return "done"
+
+
+@app.task(bind=True, max_retries=1)
+def fail_after(self, path):
+    """Once the file appears, fail; complete the next time."""
+    hold(path)
+    if self.request.retries == 0:
+        raise self.retry(countdown=0)
+
+
+@app.task(public=True, unique=True)
+def sync(path):
+    """One at a time for each path."""
+    hold(path)
+    return "synced"
+
+
+@app.task(public=True, unique={"on_conflict": "reject"})
+def import_once(path):
+    hold(path)
+
+
+@function("Calc", unique=True)
+def double(n: int) -> int:
+    time.sleep(0.5)
+    return 2 * n
+
+
+@app.task(acks_late=False, max_retries=0)
+def hasty(fails):
+    """Acknowledged before it runs."""
+    if fails:
+        raise ValueError("too late to give back")
+    return "done"
