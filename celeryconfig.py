@@ -65,11 +65,17 @@ task_acks_on_timeout = True
 task_track_started = False  # the record of the job says so already
 worker_prefetch_multiplier = 1  # a message waiting inside a worker is out of the order of priorities
 worker_disable_prefetch = _broker_is_redis  # exact on Redis; RabbitMQ has no such switch
+# After a lost connection Celery takes less for a while, by running jobs; on Redis the free slots alone decide.
+worker_enable_prefetch_count_reduction = not _broker_is_redis
+worker_consumer = "platform.consumer:Consumer"
+worker_disable_rate_limits = True  # Celery's are per worker and hold jobs in its memory
+task_time_limit = _config.time_limit_s or None  # seconds
+task_soft_time_limit = _config.soft_time_limit_s or None
 worker_concurrency = _config.worker_concurrency or None
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = True
 worker_send_task_events = False  # Flower switches them on while it runs; unread events cost 40 % of throughput
-imports = ("tasks.files", *_config.imports)
+imports = ("tasks.deadletters", "tasks.files", "tasks.models", "tasks.pipeline", *_config.imports)
 beat_schedule_filename = str(_config.data_dir / "beat" / "schedule")
 
 # -- outcomes: in the job's record (platform.results)

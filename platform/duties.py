@@ -1,6 +1,6 @@
-"""Background duties of a worker's main process: one thread, each duty a step with an interval.
+"""Background duties of a worker's main process, in threads of their own: each duty a step with an interval.
 
-A step is short, safe to run in every worker at once, and may fail: the next round tries again.
+A step is short, safe to run in every worker at once, and may fail: a later round tries again.
 """
 
 from __future__ import annotations
@@ -10,18 +10,43 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from platform import losses
+from platform.deadletters.aside import take_aside
+from platform.deadletters.content import Content
+from platform.delayed.pump import POLL_S, Pump
+from platform.delayed.schedule import delayed
+from platform.endpoints import broker_url, is_redis, records_are_beside_queues
+from platform.errors import WorkerCrashed
 from platform.jobs.ledger import ledger
+from platform.leases.worker import LeasedWorker
+from platform.queueing import consumption
+from platform.registry import Beacon
+from platform.routing import gaps
+from platform.routing.subscriptions import SWEEP_BATCH as BATCH_OF_GROUPS
+from platform.routing.subscriptions import subscriptions
+from platform.settings import settings
+from platform.stopping import stop_cancelled
+from platform.transport import key_prefix
+from platform.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 SWEEP_BATCH = 500
+#: A duty that failed waits this long at least, in seconds: its server is away, and each try is a line in the log.
+FAILURE_PAUSE_S = 2.0
+ASIDE_INTERVAL_S = 1.0
+#: Seldom, and not at the start: it brings SQLAlchemy into a worker's main process.
+CHANGES_INTERVAL_S = 600.0
+SUBSCRIPTIONS_INTERVAL_S = 5.0
 
 
 @dataclass
 class Duty:
-    """``step`` is called every ``interval_s`` seconds, in the duties' thread."""
+    """``step`` is called every ``interval_s`` seconds, in the duties' thread, or when it says itself: it may return
+    in how many seconds."""
 
     name: str
     interval_s: float
@@ -35,11 +60,34 @@ def forget_old_jobs() -> None:
         continue
 
 
+def tidy_dead_letters() -> None:
+    """Forget letters past their retention, and take back what a program that died was about to publish again."""
+    from platform.deadletters.register import dead_letters
+
+    while dead_letters().sweep(SWEEP_BATCH) == SWEEP_BATCH:
+        continue
+    dead_letters().take_back_overdue(SWEEP_BATCH)
+
+
+def forget_old_changes() -> None:
+    """Forget which changes were made to documents once they cannot come again, and documents deleted long ago."""
+    from platform.documents import store
+
+    while store.prune(SWEEP_BATCH) >= SWEEP_BATCH:
+        continue
+
+
+def forget_dead_sockets() -> None:
+    """Strike socket processes that died off the groups they joined, a batch at a time, until none is left."""
+    while subscriptions().sweep() == BATCH_OF_GROUPS:
+        continue
+
+
 class Duties(threading.Thread):
     """Runs the duties until ``stop()``; a daemon, so that it never holds up a worker's exit."""
 
-    def __init__(self, duties: list[Duty]):
-        super().__init__(name="platform-duties", daemon=True)
+    def __init__(self, duties: list[Duty], name: str = "platform-duties"):
+        super().__init__(name=name, daemon=True)
         self.duties = duties
         self._stopping = threading.Event()
 
@@ -48,14 +96,17 @@ class Duties(threading.Thread):
             for duty in self.duties:
                 if time.monotonic() >= duty.due_at:
                     self._do(duty)
-            self._stopping.wait(max(0.05, min(duty.due_at for duty in self.duties) - time.monotonic()))
+            self._stopping.wait(max(0.001, min(duty.due_at for duty in self.duties) - time.monotonic()))
 
     def _do(self, duty: Duty) -> None:
-        duty.due_at = time.monotonic() + duty.interval_s
+        began = time.monotonic()
         try:
-            duty.step()
+            wish = duty.step()
+            duty.due_at = began + (wish if isinstance(wish, float) else duty.interval_s)
         except Exception:  # the edge of the loop: a duty that failed now may succeed in a while
-            log.warning("duty %s failed; it is tried again in %s s", duty.name, duty.interval_s, exc_info=True)
+            pause_s = max(duty.interval_s, FAILURE_PAUSE_S)
+            duty.due_at = began + pause_s
+            log.warning("duty %s failed; it is tried again in %s s", duty.name, pause_s, exc_info=True)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -64,19 +115,42 @@ class Duties(threading.Thread):
 _running: list[Duties] = []
 
 
-def begin(worker: Any) -> None:
-    """Start this worker's duties; called once it is ready."""
-    from platform.registry import Beacon
+def begin(consumer: Any, leased: LeasedWorker) -> None:
+    """Start this worker's duties; called once its consumer is ready."""
+    beacon = Beacon(consumer)
+    watchdog = Watchdog(settings().watchdog_s, leased.broker_answers)
+    watchdog.arm(consumer)
+    type(consumer).begun = staticmethod(watchdog.arm)
+    duties = [
+        Duty("heartbeat", beacon.INTERVAL_S, beacon.beat),
+        Duty("cancellations", 1.0, lambda: stop_cancelled(consumer)),
+        Duty("watchdog", min(5.0, settings().watchdog_s / 4), watchdog.check),
+        Duty("retention", 30.0, forget_old_jobs),
+        Duty("dead letters", 30.0, tidy_dead_letters),
+        Duty("overdue gaps", gaps.INTERVAL_S, gaps.give_up_overdue),
+        Duty("subscriptions", SUBSCRIPTIONS_INTERVAL_S, forget_dead_sockets),
+        Duty("put aside", ASIDE_INTERVAL_S, lambda: take_aside(_tell_followers)),
+        Duty("documents", CHANGES_INTERVAL_S, forget_old_changes, due_at=time.monotonic() + CHANGES_INTERVAL_S),
+        *(Duty("pauses", own.INTERVAL_S, partial(own.follow, consumer)) for own in consumption.own()),
+    ]
+    # Apart: nothing that takes a while may make a delayed job late.
+    for thread in Duties(duties), Duties([_pump(consumer.app)], "platform-pump"):
+        _running.append(thread)
+        thread.start()
 
-    beacon = Beacon(worker)
-    duties = Duties(
-        [
-            Duty("heartbeat", beacon.INTERVAL_S, beacon.beat),
-            Duty("retention", 30.0, forget_old_jobs),
-        ]
-    )
-    _running.append(duties)
-    duties.start()
+
+def _tell_followers(content: Content, error: str) -> None:
+    if content.envelope is not None:
+        headers = content.envelope.headers
+        exc = WorkerCrashed(headers.get("id", ""), settings().max_deaths, error)
+        losses.tell_followers(headers, [content.args, content.kwargs, content.embed], exc)
+
+
+def _pump(app: Any) -> Duty:
+    prefix, is_beside = key_prefix(settings()), records_are_beside_queues()
+    hearts = prefix if is_beside or not is_redis(broker_url(settings())) else ""
+    pump = Pump(delayed(), app, prefix if is_beside else None, hearts, settings().lease_ttl_s)
+    return Duty("delayed jobs", POLL_S, pump.run)
 
 
 def end() -> None:

@@ -56,15 +56,21 @@ def endpoint(data_dir: Path) -> Endpoint:
     """The folder's endpoint; chosen and written down on first use. Starts nothing."""
     folder = _folder(data_dir)
     file = folder / "endpoint.json"
-    with _locked(folder):
-        if not file.exists():
-            _write_private(file, json.dumps(asdict(Endpoint(_free_port(), secrets.token_urlsafe(24)))))
-        return Endpoint(**json.loads(file.read_text()))
+    if not file.exists():
+        with _locked(folder):
+            if not file.exists():  # asked again: the one who held the lock before us may have chosen
+                _write_private(file, json.dumps(asdict(Endpoint(_free_port(), secrets.token_urlsafe(24)))))
+    return Endpoint(**json.loads(file.read_text()))  # only ever replaced as a whole
 
 
 def is_running(data_dir: Path) -> bool:
     """Whether the folder's own server answers with the folder's password."""
     return _answers(endpoint(data_dir))
+
+
+def is_served(data_dir: Path) -> bool:
+    """Whether a server of the folder lives, be it loading, stuck or well."""
+    return _is_served(_folder(data_dir))
 
 
 def ensure_running(data_dir: Path) -> Endpoint:
@@ -148,6 +154,7 @@ def _is_served(folder: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        fcntl.flock(file, fcntl.LOCK_UN)  # see _locked
     return False
 
 
@@ -282,7 +289,12 @@ def _write_private(file: Path, text: str) -> None:
 def _locked(folder: Path, name: str = "endpoint.lock") -> Iterator[None]:
     with (folder / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone does not unlock: a child that another thread forked meanwhile has the file open too,
+            # and would keep the lock for as long as it lives.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def main() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from celery.app.defaults import NAMESPACES, flatten
 
 from platform.errors import UnknownOption, did_you_mean
+from platform.limits import check_task as check_limits
+from platform.steering import RetryLater
+from platform.unique import check_function, rule_of
 
 #: Read by ``Celery.task`` and ``add_autoretry_behaviour`` themselves, or when publishing.
 DECORATOR_OPTIONS = frozenset(
@@ -39,6 +42,8 @@ def check_task_options(opts: Mapping[str, Any]) -> None:
     """Raises UnknownOption for one that neither Celery, the platform nor the task's own base class would read."""
     base = opts.get("base")
     of_base = frozenset(dir(base)) if base else frozenset()
+    check_limits(opts)
+    rule_of(opts.get("unique"))
     known = DECORATOR_OPTIONS | _task_attributes() | of_base
     for name in opts:
         if name not in known:
@@ -52,7 +57,19 @@ def as_attributes(opts: Mapping[str, Any]) -> dict[str, Any]:
     and routes by them (``platform.queues.route``, ``platform.publishing``).
     """
     own = {"queue": "default_queue", "priority": "default_priority"}
-    return {own.get(name, name): value for name, value in opts.items()}
+    found = {own.get(name, name): value for name, value in opts.items()}
+    if "autoretry_for" in found:
+        found["autoretry_for"] = (*found["autoretry_for"], RetryLater)  # heard whatever else a task is tried again for
+    if "unique" in found:
+        found["unique"] = rule_of(found["unique"])
+    if callable(found.get("limit_by")):
+        found["limit_by"] = staticmethod(found["limit_by"])  # a function of the arguments, not a method
+    return found
+
+
+def check_task_function(opts: Mapping[str, Any], function: Any) -> None:
+    """Raises BadUnique for a function that lacks an argument its options name."""
+    check_function(rule_of(opts.get("unique")), function, bool(opts.get("bind")))
 
 
 def check_keys(keys: Iterable[str]) -> None:

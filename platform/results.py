@@ -12,26 +12,31 @@ import builtins
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from celery import exceptions as celery_exceptions
 from celery import states
+from celery.app.task import Context
 from celery.backends import redis as stock
-from celery.exceptions import Reject, TimeoutError
+from celery.exceptions import TimeoutError
 from kombu.exceptions import EncodeError
 
 from platform import endpoints, errors, store
-from platform.errors import JobCancelled, UnknownJob
-from platform.jobs.ledger import ANY_ATTEMPT, NewJob, Refused, ledger
+from platform.errors import Expired, JobCancelled, PlatformError, UnknownJob
+from platform.jobs.facts import NewJob, Refused
+from platform.jobs.ledger import ANY_ATTEMPT, ledger
 from platform.jobs.record import Job
 from platform.jobs.states import State
 from platform.queues import DEFAULT_PRIORITY
-from platform.serialization import encode_bounded
+from platform.serialization import NotJSON, encode, encode_bounded
 from platform.settings import settings
 
 log = logging.getLogger(__name__)
 
 MAX_ERROR_CHARS = 2_000
+MAX_FACTS_BYTES = 8_000
 COMMAND_TIMEOUT_S = 30.0
 
 CELERY_STATE = {
@@ -43,6 +48,22 @@ CELERY_STATE = {
     State.FAILED: states.FAILURE,
     State.CANCELLED: states.REVOKED,
 }
+
+
+class Together:
+    """Jobs of one call that have completed, told in one round trip; a request carries it as ``together``."""
+
+    def __init__(self) -> None:
+        self._outcomes: list[tuple[str, bytes, str]] = []
+
+    def complete(self, task_id: str, result_json: bytes, attempt: str) -> None:
+        self._outcomes.append((task_id, result_json, attempt))
+
+    def tell(self) -> None:
+        """Raises BrokerUnavailable; then none may be known to have completed."""
+        answers = ledger().complete_all(self._outcomes) if self._outcomes else []
+        for (task_id, *_), refused in zip(self._outcomes, answers, strict=True):
+            _report(task_id, refused, State.COMPLETED)
 
 
 class ResultConsumer(stock.ResultConsumer):
@@ -96,7 +117,11 @@ class JobBackend(stock.RedisBackend):
             kept = result if store_result else None
             data = encode_bounded(kept, settings().result_max_bytes, "the result")
             _report_withheld_progress(task_id, request)
-            _report(task_id, ledger().complete(task_id, data, _attempt(request)))
+            together = getattr(request, "together", None)
+            if together is not None:
+                together.complete(task_id, data, _attempt(request))
+            else:
+                _report(task_id, ledger().complete(task_id, data, _attempt(request)), State.COMPLETED)
         super().mark_as_done(task_id, result, request=request, store_result=False, state=state)
 
     def mark_as_failure(self, task_id: str, exc: BaseException, *args: Any, request: Any = None, **kwargs: Any) -> None:
@@ -105,20 +130,31 @@ class JobBackend(stock.RedisBackend):
         # Chords, the rest of a chain and error callbacks; it calls store_result for a chain's later members only.
         super().mark_as_failure(task_id, exc, *args, request=request, **kwargs)
 
+    def end_followers(self, request: Any, exc: BaseException) -> None:
+        """Tell the rest of a chain, and a chord, that a job which will never run has ended."""
+        super().mark_as_failure(request.id, exc, request=request, call_errbacks=False)
+
+    def end_unpublished(self, job: NewJob, message: Any, exc: PlatformError) -> None:
+        """A job that was not accepted, though its id is known: it fails at once, and what waits for it is told."""
+        ledger().fail(job.job_id, describe_error(exc), unpublished=job)
+        request = Context(message.headers | message.body[2])
+        super().mark_as_failure(job.job_id, exc, request=request)
+
     def mark_as_retry(self, task_id: str, exc: Any, *args: Any, **kwargs: Any) -> None:
         """Recorded by the ``task_retry`` signal, which also fires where results are ignored."""
 
     def mark_as_revoked(self, task_id: str, reason: str = "", request: Any = None, **kwargs: Any) -> None:
         if reason == "expired":
-            error = {"type": "Expired", "message": "the job's time was over before a worker was free"}
-            _report(task_id, ledger().fail(task_id, error))
+            exc: PlatformError = Expired(task_id)
+            _report(task_id, ledger().fail(task_id, describe_error(exc)), State.FAILED)
         else:
-            _report(task_id, ledger().cancelled(task_id))
-        if request and request.chord:
-            self.on_chord_part_return(request, states.REVOKED, Reject(reason))
+            exc = JobCancelled(task_id)
+            _report(task_id, ledger().cancelled(task_id), State.CANCELLED)
+        if request:
+            self.end_followers(request, exc)
 
     def store_result(self, task_id: str, result: Any, state: str, *args: Any, request: Any = None, **kw: Any) -> Any:
-        """Reached for the later members of a failed chain: they were never published, yet they have an outcome."""
+        """Reached for the later members of a chain that ended: they were never published, yet they have an outcome."""
         if state == states.FAILURE and hasattr(request, "subtask_type"):
             self._record_failure(task_id, result, request)
         return result
@@ -126,11 +162,11 @@ class JobBackend(stock.RedisBackend):
     def _record_failure(self, task_id: str, exc: BaseException, request: Any) -> None:
         attempt = _attempt(request)
         _report_withheld_progress(task_id, request)
-        if isinstance(exc, JobCancelled):
-            _report(task_id, ledger().cancelled(task_id, attempt))
-            return
         unpublished = NewJob(task_id, getattr(request, "task", None) or "", "", DEFAULT_PRIORITY)
-        _report(task_id, ledger().fail(task_id, describe_error(exc), attempt, unpublished))
+        if isinstance(exc, JobCancelled):
+            _report(task_id, ledger().cancelled(task_id, attempt, unpublished), State.CANCELLED)
+        else:
+            _report(task_id, ledger().fail(task_id, describe_error(exc), attempt, unpublished), State.FAILED)
 
     # -- questions
 
@@ -185,22 +221,38 @@ class JobBackend(stock.RedisBackend):
         }
 
 
-def describe_error(exc: Any) -> dict[str, str]:
-    """An error as its record keeps it: class name and message, the message cut at 2 000 characters."""
+def describe_error(exc: Any) -> dict[str, Any]:
+    """An error as its record keeps it: class name and message, the message cut at 2 000 characters.
+
+    With ``facts``, what one of the platform's errors says to programs, unless they are more than 8 000 bytes of JSON.
+    """
     if type(exc) is EncodeError and exc.__cause__ is not None:
         exc = exc.__cause__
-    return {"type": type(exc).__name__, "message": str(exc)[:MAX_ERROR_CHARS]}
+    if isinstance(exc, TimeLimitExceeded):
+        return {"type": "TimeLimitExceeded", "message": f"it was stopped after {exc.args[0]} s, its hard time limit"}
+    if isinstance(exc, SoftTimeLimitExceeded):
+        return {"type": "SoftTimeLimitExceeded", "message": "it ran longer than its soft time limit"}
+    # What could not be pickled on its way from a child comes wrapped, with the name of what it was.
+    kind = getattr(exc, "exc_cls_name", None) or type(exc).__name__
+    return {"type": kind, "message": str(exc)[:MAX_ERROR_CHARS]} | _facts(exc)
 
 
-def _exception_meta(error: dict[str, str]) -> dict[str, Any]:
+def _facts(exc: Any) -> dict[str, Any]:
+    facts = getattr(exc, "facts", None) if isinstance(exc, PlatformError) else None
+    with suppress(NotJSON):
+        return {"facts": facts} if facts and len(encode(facts)) <= MAX_FACTS_BYTES else {}
+    return {}
+
+
+def _exception_meta(error: dict[str, Any]) -> dict[str, Any]:
     """What Celery makes an exception of: the class if it is a well-known one, else one made up under that name."""
     known = (builtins, celery_exceptions, errors)
     home = next((module for module in known if isinstance(getattr(module, error["type"], None), type)), builtins)
     return {"exc_type": error["type"], "exc_module": home.__name__, "exc_message": [error["message"]]}
 
 
-def _report(task_id: str, refused: Refused | None) -> None:
-    if refused is not None:
+def _report(task_id: str, refused: Refused | None, wanted: State) -> None:
+    if refused is not None and refused.state != wanted:
         log.warning("job %s is %s already; a later outcome of it was dropped", task_id, refused.state)
 
 

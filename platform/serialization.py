@@ -36,15 +36,25 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+_canonical_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
 _decoder = msgspec.json.Decoder()
 
 
 def encode(value: Any) -> bytes:
     """Raises NotJSON."""
+    return _encoded(_encoder, value)
+
+
+def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
     try:
-        return _encoder.encode(value)
+        return encoder.encode(value)
     except (TypeError, ValueError, NotImplementedError, RecursionError, msgspec.MsgspecError) as exc:
         raise NotJSON(f"not JSON: {exc}") from exc
+
+
+def canonical(value: Any) -> bytes:
+    """The same bytes for equal values: objects by their keys, sets in order. Raises NotJSON."""
+    return _encoded(_canonical_encoder, value)
 
 
 def decode(data: bytes | str) -> Any:

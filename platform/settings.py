@@ -74,16 +74,34 @@ class Settings(BaseModel):
 
     imports: Names = Field((), description="comma-separated modules with your own tasks")
     queues: Names = Field((), description="comma-separated queues beside the built-in ones")
+    queue_type: Literal["classic", "quorum"] = Field(
+        "classic", description="RabbitMQ only; quorum keeps queues on several nodes, without priorities before 4.0"
+    )
     worker_concurrency: int = Field(0, ge=0, le=1024, description="processes per worker; 0: one per CPU")
     lease_ttl_s: float = Field(8, ge=2, le=3600, description="a worker silent this long loses its jobs to others")
-    max_deaths: int = Field(3, ge=1, le=100, description="a job whose workers died this often is put aside")
+    max_deaths: int = Field(3, ge=1, le=100, description="a job whose processes died this often becomes a dead letter")
+    time_limit_s: float = Field(
+        21_600, ge=0, description="a job running longer is stopped; 0: never; a task may set its own"
+    )
+    soft_time_limit_s: float = Field(0, ge=0, description="a job running longer gets SoftTimeLimitExceeded; 0: never")
+    shutdown_timeout_s: float = Field(25, ge=0, description="what a stopping worker has not ended by then goes back")
+    watchdog_s: float = Field(60, ge=5, description="a worker that consumed nothing for so long is ended, in seconds")
     workers: int = Field(1, ge=1, le=64, description="workers under `up`")
     files_roots: Paths = Field((), description="comma-separated folders the Files provider may read; empty: none")
     cancel_grace_s: float = Field(10, ge=0, description="how long a cancelled running job may wind up, in seconds")
     result_max_bytes: int = Field(1_048_576, ge=256, description="largest result kept, as JSON, in bytes")
+    document_max_bytes: int = Field(262_144, ge=1024, description="largest document stored, as JSON, in bytes")
+    keep_changes_s: int = Field(
+        86_400, ge=60, description="a document's change that comes again within this time changes nothing, in seconds"
+    )
     keep_completed_s: int = Field(86_400, ge=60, description="how long completed jobs are listed, in seconds")
     keep_failed_s: int = Field(1_209_600, ge=60, description="how long failed jobs are listed, in seconds")
     keep_cancelled_s: int = Field(86_400, ge=60, description="how long cancelled jobs are listed, in seconds")
+    keep_dead_letters_s: int = Field(
+        2_592_000, ge=60, description="how long replayed and discarded dead letters are listed, in seconds"
+    )
+    stream_max_entries: int = Field(10_000, ge=10, le=10_000_000, description="changes kept in each stream")
+    keep_stream_s: int = Field(86_400, ge=60, description="how long what happened can be read again, in seconds")
 
     http_host: str = Field("127.0.0.1", description="address of API, sockets, SSE and console under `up`")
     http_port: Port = Field(8000, description="port of the same")
@@ -104,7 +122,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _rules_between_keys(self) -> Settings:
-        problems = [*self._url_problems(), *self._production_problems()]
+        problems = [*self._url_problems(), *self._limit_problems(), *self._production_problems()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -119,6 +137,11 @@ class Settings(BaseModel):
                 known = ", ".join(f"{s}://" for s in schemes)
                 problems.append(f"{PREFIX}{key.upper()}: scheme {scheme!r} is not one of {known}")
         return problems
+
+    def _limit_problems(self) -> list[str]:
+        if 0 < self.time_limit_s <= self.soft_time_limit_s:
+            return ["PLATFORM_SOFT_TIME_LIMIT_S: must be less than PLATFORM_TIME_LIMIT_S, or the job is never warned"]
+        return []
 
     def _production_problems(self) -> list[str]:
         if self.env != "production":

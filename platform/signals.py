@@ -6,7 +6,9 @@ swallowed; everything that may fail without changing a job's fate is here.
 
 from __future__ import annotations
 
+import gc
 import logging
+from functools import cache
 from typing import Any
 
 from celery import signals, states
@@ -26,8 +28,9 @@ _leased: list[Any] = []
 def connect() -> None:
     """Attach every receiver; calling it again changes nothing."""
     signals.celeryd_init.connect(_prepare_worker, weak=False)
-    signals.celeryd_after_setup.connect(_serve_all_but_dead_letters, weak=False)
+    signals.celeryd_after_setup.connect(_choose_queues, weak=False)
     signals.worker_init.connect(_check_configuration, weak=False)
+    signals.worker_before_create_process.connect(_spare_what_is_loaded, weak=False)
     signals.worker_ready.connect(_begin_duties, weak=False)
     signals.worker_shutting_down.connect(_end_duties, weak=False)
     signals.worker_shutdown.connect(_leave, weak=False)
@@ -37,21 +40,21 @@ def connect() -> None:
 
 
 def _prepare_worker(conf: Any = None, **_: Any) -> None:
-    from platform import control, endpoints
+    from platform import children, endpoints
     from platform.jobs.ledger import ledger
+    from platform.leases.worker import LeasedWorker
     from platform.settings import settings
+    from platform.stages.graph import batches
 
-    log.debug("remote control: %s", control.stop_job.__name__)  # importing it is what registers the command
     endpoints.ensure_embedded(settings())
     ledger().patience_s = WORKER_PATIENCE_S
     conf.task_publish_retry = True
     conf.broker_connection_timeout = 4.0
     conf.broker_connection_max_retries = None  # for ever: a worker without a broker has nothing better to do
     conf.broker_transport_options = _patient(conf.broker_transport_options)
-    if endpoints.is_redis(endpoints.broker_url(settings())):
-        from platform.leases.worker import LeasedWorker
-
-        _leased.append(LeasedWorker(settings()))
+    children.watch()
+    _leased.append(LeasedWorker(settings(), batches))
+    if _leased[0].holds_messages:
         conf.broker_transport_options["lease"] = _leased[0].lease.name
 
 
@@ -71,7 +74,10 @@ def _prepare_beat(**_: Any) -> None:
     (settings().data_dir / "beat").mkdir(parents=True, exist_ok=True)
 
 
-def _serve_all_but_dead_letters(instance: Any = None, conf: Any = None, **_: Any) -> None:
+def _choose_queues(instance: Any = None, conf: Any = None, **_: Any) -> None:
+    """Without ``-Q`` all but the dead letters; never, to begin with, a paused one of RabbitMQ."""
+    from platform import endpoints
+    from platform.queueing import consumption
     from platform.queues import served_by_default
     from platform.settings import settings
 
@@ -79,6 +85,8 @@ def _serve_all_but_dead_letters(instance: Any = None, conf: Any = None, **_: Any
     chosen = queues._consume_from
     if chosen is None:  # no -Q
         queues.select(served_by_default(settings()))
+    if not endpoints.is_redis(endpoints.broker_url(settings())):
+        consumption.prepare(queues, WORKER_PATIENCE_S)
 
 
 def _check_configuration(sender: Any = None, **_: Any) -> None:
@@ -91,13 +99,24 @@ def _check_configuration(sender: Any = None, **_: Any) -> None:
         raise SystemExit(str(exc)) from exc
 
 
+@cache  # once: what is alive when a later child is made is no part of the program
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+def _spare_what_is_loaded(**_: Any) -> None:
+    """Keep the collector off the loaded code: a child's first full collection would copy every page it shares."""
+    _freeze()
+
+
 def _begin_duties(sender: Any = None, **_: Any) -> None:
     from platform import duties
     from platform.settings import settings
 
     for leased in _leased:
         leased.begin(sender)
-    duties.begin(sender)
+    duties.begin(sender, _leased[0])
     port = settings().health_port
     if port is not None:
         from platform import healthserver
@@ -110,10 +129,12 @@ def _begin_duties(sender: Any = None, **_: Any) -> None:
             log.warning("%s", exc)
 
 
-def _end_duties(**_: Any) -> None:
-    from platform import duties
+def _end_duties(sender: Any = None, how: str = "", **_: Any) -> None:
+    from platform import duties, stopping
 
     duties.end()
+    if how == "Warm":
+        stopping.leave_in_time(str(sender))
 
 
 def _leave(**_: Any) -> None:
@@ -131,8 +152,8 @@ def _record_retry(request: Any = None, reason: Any = None, **_: Any) -> None:
 
 def _record_unusual_end(task_id: str = "", task: Any = None, state: str = "", retval: Any = None, **_: Any) -> None:
     """A task that raised ``Ignore`` or ``Reject(requeue=True)`` has no outcome in Celery; its job has."""
-    attempt = getattr(task.request, "attempt", None)
-    if attempt is None or state not in (states.IGNORED, states.REJECTED):
+    attempt, is_passed_on = getattr(task.request, "attempt", None), getattr(task.request, "is_passed_on", False)
+    if attempt is None or is_passed_on or state not in (states.IGNORED, states.REJECTED):
         return
     from platform.jobs.ledger import ledger
 

@@ -6,11 +6,14 @@ live on one shard.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import redis
 from redis.backoff import NoBackoff
@@ -57,7 +60,9 @@ def connect(url: str, config: Settings, timeout_s: float | None, as_text: bool =
     if url.startswith("redis+socket://"):
         del options["socket_keepalive"]
         url = "unix" + url.removeprefix("redis+socket")
-    return redis.Redis.from_url(url, **options)
+    made = redis.Redis.from_url(url, **options)
+    make_fork_safe(made.connection_pool)
+    return made
 
 
 def _through_sentinel(url: str, config: Settings, options: dict) -> redis.Redis:
@@ -66,7 +71,31 @@ def _through_sentinel(url: str, config: Settings, options: dict) -> redis.Redis:
     database = int(places[0].path.strip("/") or 0)
     password = places[0].password
     sentinel = Sentinel(hosts, sentinel_kwargs={"password": password}, password=password, db=database, **options)
-    return sentinel.master_for(config.sentinel_master)
+    master = sentinel.master_for(config.sentinel_master)
+    for made in (master, *sentinel.sentinels):
+        make_fork_safe(made.connection_pool)
+    return master
+
+
+_pools: WeakSet[Any] = WeakSet()
+
+
+def make_fork_safe(pool: redis.ConnectionPool) -> None:
+    """Let children of this process use the pool, whatever its threads are doing with it when they are forked.
+
+    redis-py 8.1 empties an inherited pool under the lock it inherited with it (``ConnectionPool.reset``). If a thread
+    of the parent held that just then, the child would wait for ever, with its job: a worker's child was seen to.
+    """
+    _pools.add(pool)
+
+
+def _renew_locks() -> None:
+    for pool in _pools:
+        pool._lock, pool._fork_lock = threading.RLock(), threading.RLock()
+        pool._event_dispatcher._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 def insist(call: Callable[[], Answer], patience_s: float) -> Answer:

@@ -46,7 +46,8 @@ class Transport(stock.Transport):
 
 
 class SentinelChannel(Channel, stock.SentinelChannel):
-    pass
+    # Of the two parents' options the first one's would hide the other's, the master's name among them.
+    from_transport_options = (*stock.SentinelChannel.from_transport_options, "lease")
 
 
 class SentinelTransport(stock.SentinelTransport):

@@ -20,6 +20,8 @@ from tasks.offload import InvalidProperties, Provider, action
 class PathNotAllowed(PlatformError):
     """The path lies outside every allowed root, or does not exist."""
 
+    is_permanent = True
+
 
 def allowed(path: str) -> Path:
     """The path, resolved. Raises PathNotAllowed unless it exists at or below an allowed root."""

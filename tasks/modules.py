@@ -42,7 +42,8 @@ def function(module: str, *, wait_s: float | None = None, **options: Any) -> Cal
     """Make the decorated function callable as ``/api/{module}/{its name}``.
 
     Type hints are enforced on the arguments; ``wait_s`` 0 always answers 202. Options are ``@app.task``'s,
-    ``bind=True`` among them. Raises DuplicateFunction for a second one at the same address.
+    ``bind=True`` among them; but a function is not tried again unless ``max_retries`` says so, because a caller waits
+    for it and hears what went wrong. Raises DuplicateFunction for a second one at the same address.
     """
 
     def register(fun: Callable[..., Any]) -> Any:
@@ -50,7 +51,7 @@ def function(module: str, *, wait_s: float | None = None, **options: Any) -> Cal
         known = _functions.get(address)
         if known is not None and known.signature.function.__qualname__ != fun.__qualname__:
             raise DuplicateFunction(f"/api/{module}/{fun.__name__} is taken by {known.signature.function.__module__}")
-        task = app.task(**{"name": f"{module}.{fun.__name__}", **options})(fun)
+        task = app.task(**{"name": f"{module}.{fun.__name__}", "max_retries": 0, **options})(fun)
         signature = Signature(fun, skip_first=bool(options.get("bind")))
         summary = (fun.__doc__ or "").strip().partition("\n")[0]
         _functions[address] = Function(module, fun.__name__, task, signature, wait_s, summary)

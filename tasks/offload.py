@@ -21,13 +21,19 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 class UnknownProvider(PlatformError):
     """No imported module declares that provider."""
 
+    is_permanent = True
+
 
 class UnknownAction(PlatformError):
     """The provider has no such action."""
 
+    is_permanent = True
+
 
 class InvalidProperties(PlatformError):
     """A provider refuses these properties; raised by ``Provider.validate`` before anything is enqueued."""
+
+    is_permanent = True
 
 
 def action(method: Method) -> Method:

@@ -2,7 +2,8 @@
 
 State (job records, streams) is always in an own Valkey of this session. The broker is the same server, or
 the one named by ``TEST_BROKER_URL`` (``amqp://guest:guest@127.0.0.1:5672//``): the suite is run a second time
-so. Sessions that run at the same time need a virtual host each.
+so, and parts of it a third time with ``TEST_QUEUE_TYPE=quorum`` beside it. Sessions that run at the same time
+need a virtual host each.
 
 This process's own settings name the same servers, so ``from tasks import app`` inside a test sends to the
 workers that the ``worker`` fixture starts.
@@ -27,8 +28,45 @@ from platform.settings import settings
 from tests import processes, rabbitmq
 
 SESSION_DIR = pytest.StashKey[Path]()
-BROKERLESS = {"unit", "standin", "packaging", "deploy"}
+BROKERLESS = {"unit", "standin", "packaging", "deploy", "chaos"}
+#: Below ``integration``: what asks only the record store, the database or the front door, whatever the broker is.
+BROKER_AGNOSTIC = {
+    *(
+        "jobs",
+        "leases",
+        "streams",
+        "routing",
+        "test_openapi.py",
+        "test_docs_page.py",
+        "test_sessions.py",
+        "test_idempotency.py",
+    ),
+    *("test_client.py", "test_http_deadletters.py", "test_http_bad_input.py"),
+}
+#: Marks whose tests run one after the other.
+ALONE = {"supervision", "scale", "chaos"}
 PROGRAMS = pytest.StashKey[list[processes.Program]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, not in the folder it is for: an option must be known before that is collected."""
+    parser.addoption(
+        "--chaos-scale",
+        type=float,
+        default=float(os.environ.get("CHAOS_SCALE") or 1),
+        metavar="N",
+        help="make the scenarios of tests/chaos N times as large (CHAOS_SCALE)",
+    )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes a core, because most tests wait for programs they started; none where one run needs it all.
+
+    Those are the runs that measure or kill for minutes, and those on a named broker, which they would share.
+    """
+    if os.environ.get("TEST_BROKER_URL") or config.option.markexpr in ALONE:
+        return 0
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [n for n in os.environ if n.startswith("PLATFORM_")]:
         del os.environ[name]
     os.environ["PLATFORM_DATA_DIR"] = str(folder)
-    if elsewhere := os.environ.get("TEST_BROKER_URL"):
-        os.environ["PLATFORM_BROKER_URL"] = elsewhere
+    for name, value in rabbitmq.settings().items():
+        os.environ[f"PLATFORM_{name.upper()}"] = value
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,7 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever may talk to a broker is marked, to be run on each."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).parts[0] not in BROKERLESS:
+        parts = item.path.relative_to(here).parts
+        if parts[0] not in BROKERLESS and not (parts[0] == "integration" and parts[1] in BROKER_AGNOSTIC):
             item.add_marker("broker")
 
 
@@ -127,7 +166,7 @@ def broker_url(redis_url: str) -> str:
 @pytest.fixture
 def platform_settings(broker_url: str, redis_url: str, data_dir: Path) -> dict[str, object]:
     """Settings of the programs a test starts; change the dict before starting them."""
-    return {"data_dir": data_dir, "broker_url": broker_url, "redis_url": redis_url}
+    return {"data_dir": data_dir, "broker_url": broker_url, "redis_url": redis_url} | rabbitmq.settings()
 
 
 @pytest.fixture
@@ -136,8 +175,7 @@ def programs(request: pytest.FixtureRequest) -> Iterator[list[processes.Program]
     started: list[processes.Program] = []
     request.node.stash[PROGRAMS] = started
     yield started
-    for program in reversed(started):
-        program.stop()
+    processes.stop_all(started)
 
 
 @pytest.fixture
@@ -161,7 +199,12 @@ def worker(
     ) -> processes.Worker:
         number = len(programs) + 1
         name = ["-n", f"test{number}-{os.getpid()}@%h"]
-        defaults = [*([] if "-n" in args else name), "--loglevel=INFO", f"--concurrency={concurrency}"]
+        defaults = [
+            *([] if "-n" in args else name),
+            *processes.ALONE,
+            "--loglevel=INFO",
+            f"--concurrency={concurrency}",
+        ]
         full_env = processes.environment(platform_settings | more_settings) | (env or {})
         if folder is not None:
             full_env["PYTHONPATH"] = str(folder)

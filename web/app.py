@@ -13,10 +13,20 @@ from flask_cors import CORS
 from platform import endpoints, serialization
 from platform.settings import settings
 from tasks import app as celery_app
-from web import functions, jobs, problems, resources, service, sessions
+from web import audit, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
 from web.service import DURATION, REQUESTS
 
-TOPICS = (sessions.routes, jobs.routes, functions.routes, resources.routes, service.routes)
+TOPICS = (
+    sessions.routes,
+    jobs.routes,
+    queues.routes,
+    functions.routes,
+    resources.routes,
+    models.routes,
+    deadletters.routes,
+    audit.routes,
+    service.routes,
+)
 
 
 class FastJSON(JSONProvider):

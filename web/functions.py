@@ -10,11 +10,13 @@ from platform.jobs.states import State
 from platform.settings import settings
 from tasks.modules import Function, find_function
 from web.identity import check_csrf
-from web.jobs import accepted, submission
+from web.jobs import accepted, submission, submitted
 from web.preferences import wait_seconds
 from web.problems import Problem
 from web.routing import Routes
-from web.schemas import FunctionAnswer, JobAnswer, Members
+from web.schemas.body import Members
+from web.schemas.functions import FunctionAnswer
+from web.schemas.jobs import JobAnswer
 
 routes = Routes(tag="Functions")
 ANSWERS = {200: FunctionAnswer, 202: JobAnswer}
@@ -51,7 +53,7 @@ def _call(found: Function, kwargs: dict[str, Any]) -> Any:
     if g.caller.via == "session":
         check_csrf(request, g.caller)  # a GET changes something here, and a link on another site carries the cookie
     limit_s = settings().function_wait_s if found.wait_s is None else found.wait_s
-    job_id = found.task.apply_async(kwargs=kwargs, **submission()).id
+    job_id = submitted(found.task, kwargs=kwargs, **submission())
     wait_s = wait_seconds(limit_s)
     job = accepted(job_id, wait_s)
     location = {"Location": f"/jobs/{job_id}"}

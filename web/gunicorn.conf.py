@@ -4,6 +4,7 @@ On SIGHUP the master reads this file again and starts new workers with the code 
 open.
 """
 
+import gc
 import os
 import select
 import shutil
@@ -35,6 +36,8 @@ workers = _settings.web_workers
 worker_connections = 10_000  # sockets and requests at a time in one worker; the open files limit must be higher
 preload_app = False  # otherwise a SIGHUP would go on with the old code
 max_requests = 0  # restarting a worker by count would cut its sockets
+# A list by queue and task, 255 characters each, is 6 100 bytes long if every character needs four, percent-encoded.
+limit_request_line = 8190
 timeout = 60  # seconds a worker may be stuck without giving others a turn
 graceful_timeout = 30  # seconds for requests to end and sockets to be sent away
 keepalive = 5  # seconds an idle connection is kept; a stop waits for them as long
@@ -94,7 +97,9 @@ def on_reload(server):
 
 
 def post_worker_init(worker):
-    """The code is loaded: tell the master that waits for it."""
+    """The code is loaded: keep the collector off it, and tell the master that waits for it."""
+    gc.collect()
+    gc.freeze()
     if "writer" in _reloading:
         os.write(_reloading.pop("writer"), b".")
 

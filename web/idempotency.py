@@ -8,30 +8,49 @@ enqueues nothing new when it comes again.
 from __future__ import annotations
 
 import hashlib
+import logging
+import threading
+import time
 import uuid
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
+import redis
 from flask import Request, Response, g
 
 from platform import serialization, store
+from platform.leases.scripts import Script, run
 from web.problems import Problem
+
+log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 MAX_KEY_CHARS = 255
 KEPT_S = 86_400
-# A request under way for longer than this has lost its server; it may be tried again.
-UNDER_WAY_S = 60
-KEPT_HEADERS = ("Content-Type", "Location")
+# A request under way says so again and again; one silent for longer has lost its server, or could not take its word
+# back because the record store was away. It may be tried again.
+UNDER_WAY_S = 5
+RENEW_S = UNDER_WAY_S / 4
+KEPT_HEADERS = ("Content-Type", "Location", "ETag")
+# Not what another request has put there since this one's word ran out.
+TAKE_BACK = Script("return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0")
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """This request's hold on its key."""
+    """This request's hold on its key, for as long as the block lasts, and then what it left there."""
 
     name: str
     fingerprint: str
+    line: bytes
+
+    def __enter__(self) -> None:
+        _renewals.begin(self.name)
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        _renewals.end(self.name)
 
     def keep(self, response: Response) -> None:
         """Keep the answer; a server's own failure (5xx) and a refusal for now (429) are not kept but may be retried."""
@@ -44,7 +63,46 @@ class Reservation:
         store.client().set(self.name, serialization.encode(answer), ex=KEPT_S)
 
     def release(self) -> None:
-        store.client().delete(self.name)
+        run(store.client(), TAKE_BACK, keys=[self.name], args=[self.line])
+
+
+class Renewals:
+    """Keeps the words of this process's requests under way from running out; a thread (under gevent: a greenlet)."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, name: str) -> None:
+        self._names.add(name)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="idempotency-renewals", daemon=True)
+                self._thread.start()
+
+    def end(self, name: str) -> None:
+        self._names.discard(name)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(RENEW_S)
+            try:
+                self._renew()
+            except redis.RedisError as exc:
+                log.debug("requests under way could not say so: %s", exc)  # the next round may
+
+    def _renew(self) -> None:
+        names = list(self._names)
+        if not names:
+            return
+        with store.client().pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.expire(name, UNDER_WAY_S, gt=True)  # never less: an answer there is kept for a day
+            pipe.execute()
+
+
+_renewals = Renewals()
 
 
 def reserve(request: Request, account_id: str) -> Reservation | Response | None:
@@ -59,8 +117,9 @@ def reserve(request: Request, account_id: str) -> Reservation | Response | None:
         raise Problem(400, f"{HEADER} must have 1 to {MAX_KEY_CHARS} printable characters")
     scope = hashlib.sha256(f"{account_id}\n{key}".encode()).hexdigest()
     g.job_id = str(uuid.uuid5(uuid.NAMESPACE_OID, scope))
-    mine = Reservation(f"{store.key_prefix()}idempotency:{scope}", _fingerprint(request))
-    line = serialization.encode({"fingerprint": mine.fingerprint, "status": 0})
+    fingerprint = _fingerprint(request)
+    line = serialization.encode({"fingerprint": fingerprint, "status": 0, "by": uuid.uuid4().hex})
+    mine = Reservation(f"{store.key_prefix()}idempotency:{scope}", fingerprint, line)
     known = store.client().set(mine.name, line, nx=True, get=True, ex=UNDER_WAY_S)
     return mine if known is None else _answer_again(serialization.decode(str(known)), mine)
 

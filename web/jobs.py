@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 from flask import g
 
-from platform.errors import UnknownJob, did_you_mean
+from platform.delayed.due import UnusableTime
+from platform.errors import NotUnique, UnknownJob, did_you_mean
 from platform.jobs.ledger import ledger
 from platform.jobs.record import Job, from_hash
 from platform.jobs.states import State
@@ -15,27 +18,32 @@ from platform.queues import DEAD_LETTER, names
 from platform.settings import settings
 from tasks import app
 from tasks.signatures import Signature
-from tasks.stopping import stop_running
 from web.identity import Caller
 from web.preferences import wait_seconds
 from web.problems import AWAY, Problem
 from web.routing import Routes
-from web.schemas import JobAnswer, JobFilter, JobPage, JobRequest, WaitQuery, page_of
+from web.schemas.jobs import JobAnswer, JobFilter, JobPage, JobRequest, WaitQuery
+from web.schemas.paging import page_of
 from web.waiting import wait_for
 
 routes = Routes(tag="Jobs")
 
 
 @routes.post(
-    "/jobs", body=JobRequest, answers={202: JobAnswer, 200: JobAnswer}, problems=(404,), summary="Submit a job"
+    "/jobs", body=JobRequest, answers={202: JobAnswer, 200: JobAnswer}, problems=(404, 409), summary="Submit a job"
 )
 def submit(body: JobRequest) -> Any:
-    """Only tasks marked public can be submitted. With `Prefer: wait=N` the answer is 200 if the job ended in time."""
+    """Only tasks marked public can be submitted. With `Prefer: wait=N` the answer is 200 if the job ended in time.
+
+    Of a unique task it may be the job that stands for this call already; 409 if that is another's, or it is rejected.
+    """
     task = public_task(body.task)
     Signature(task.run, skip_first=False).check_call(body.args, body.kwargs)
     options = _options(body)
     try:
-        job_id = task.apply_async(body.args, body.kwargs, **options).id
+        job_id = submitted(task, body.args, body.kwargs, **options)
+    except UnusableTime as exc:
+        raise Problem(422, "the body does not fit", errors=[{"loc": ["body", "eta"], "msg": str(exc)}]) from exc
     except OverflowError as exc:
         raise Problem(422, "the body does not fit", errors=[{"loc": ["body", "expires"], "msg": str(exc)}]) from exc
     return answer_with(job_id, wait_seconds(0))
@@ -73,9 +81,34 @@ def cancel(job_id: str) -> Any:
     if verdict == "final":
         raise Problem(409, f"the job is {job.state} already")
     if verdict == "asked":
-        stop_running(job_id)
         return job.as_dict(), 202
     return job.as_dict(), 200
+
+
+def submitted(task: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> str:
+    """The id of the job now under way for a call: a new one, or of a unique task the one that stands for it.
+
+    Raises Problem 409 where that is another's, or where the task's rule is to reject.
+    """
+    if not task.unique:
+        return task.apply_async(args, kwargs, **options).id
+    own_id = options.setdefault("task_id", str(uuid.uuid4()))
+    try:
+        job_id = task.apply_async(args, kwargs, **options).id
+    except NotUnique as exc:
+        raise _rejected(exc) from exc
+    return job_id if job_id == own_id else _visible(job_id)
+
+
+def _visible(job_id: str) -> str:
+    try:
+        return own_job(job_id).job_id
+    except UnknownJob as exc:
+        raise Problem(409, "the task is unique, and another job stands for this call") from exc
+
+
+def _rejected(conflict: NotUnique) -> Problem:
+    return Problem(409, str(conflict), headers={"Location": f"/jobs/{_visible(conflict.job_id)}"})
 
 
 def answer_with(job_id: str, wait_s: float) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -12,10 +12,14 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from web.routing import Endpoint, Routes
-from web.schemas import Html
+from web.schemas.body import Html
 
 REF = "#/components/schemas/{model}"
+#: The schema of each model: a reference to where it stands under its name.
+Named = Mapping[Any, dict[str, Any]]
 TEXTS: dict[Any, str] = {str: "text/plain", Html: "text/html"}
+#: A part of an address that callers fill in: ``<name>``, or ``<uuid:name>``.
+PLACE = re.compile(r"<(?:\w+:)?([^>]+)>")
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "errors", "request_id"],
@@ -45,13 +49,14 @@ INTRODUCTION = (
 
 def describe(topics: Iterable[Routes]) -> dict[str, Any]:
     topics = list(topics)
-    endpoints = [endpoint for topic in topics for endpoint in topic.endpoints]
-    models = sorted({m for e in endpoints for m in _models(e)}, key=lambda m: m.__name__)
-    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    endpoints = [endpoint for topic in topics for endpoint in topic.described()]
+    models = sorted({m for e in endpoints for m in _models(e)}, key=lambda m: (m.__name__, m.__module__))
+    references, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    named = {model: schema for (model, _), schema in references.items()}
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        path = re.sub(r"<([^>]+)>", r"{\1}", endpoint.path)
-        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+        path = PLACE.sub(r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, named)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Platform", "version": version("celery-platform"), "description": INTRODUCTION},
@@ -69,26 +74,27 @@ def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, named: Named) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "description": endpoint.description,
-        "operationId": f"{endpoint.handler.__module__.rpartition('.')[2]}.{endpoint.handler.__name__}",
+        "operationId": endpoint.operation,
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
-        "responses": {**_answers(endpoint), **_problems(endpoint)},
+        "responses": {**_answers(endpoint, named), **_problems(endpoint)},
         "security": [{"bearer": []}, {"session": []}] if endpoint.auth else [],
     }
     if endpoint.auth:
         operation["x-role"] = endpoint.auth
     if endpoint.body is not None:
-        content = {"application/json": {"schema": _schema(endpoint.body)}}
+        schema = _schema(endpoint.body, named)
+        content = {media: {"schema": schema} for media in endpoint.media or ("application/json",)}
         operation["requestBody"] = {"required": not endpoint.body_optional, "content": content}
     return operation
 
 
 def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    names = re.findall(r"<([^>]+)>", endpoint.path)
+    names = PLACE.findall(endpoint.path)
     return [{"name": n, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for n in names]
 
 
@@ -106,16 +112,16 @@ def _query_parameter(name: str, is_required: bool, schema: dict[str, Any]) -> di
     return {"name": name, "in": "query", "required": is_required, **described, "schema": schema}
 
 
-def _answers(endpoint: Endpoint) -> dict[str, Any]:
-    return {str(status): _answer(status, kind) for status, kind in endpoint.answers.items()}
+def _answers(endpoint: Endpoint, named: Named) -> dict[str, Any]:
+    return {str(status): _answer(status, kind, named) for status, kind in endpoint.answers.items()}
 
 
-def _answer(status: int, kind: Any) -> dict[str, Any]:
+def _answer(status: int, kind: Any, named: Named) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if kind in TEXTS:
         answer["content"] = {TEXTS[kind]: {"schema": {"type": "string"}}}
     elif kind is not None:
-        answer["content"] = {"application/json": {"schema": _schema(kind)}}
+        answer["content"] = {"application/json": {"schema": _schema(kind, named)}}
     return answer
 
 
@@ -131,7 +137,7 @@ def _problems(endpoint: Endpoint) -> dict[str, Any]:
     return {str(s): {"description": HTTPStatus(s).phrase, "content": schema} for s in sorted(statuses)}
 
 
-def _schema(kind: Any) -> dict[str, Any]:
+def _schema(kind: Any, named: Named) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return {"$ref": REF.format(model=kind.__name__)}
+        return named[kind]
     return TypeAdapter(kind).json_schema(ref_template=REF)

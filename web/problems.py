@@ -14,7 +14,16 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from platform import serialization
 from platform.database import DatabaseUnavailable
-from platform.errors import PlatformError, UnknownJob
+from platform.deadletters.letter import NotDead, NotEditable, NotReplayable, UnknownLetter
+from platform.documents.errors import ChangeRefused
+from platform.errors import (
+    NotUnique,
+    PlatformError,
+    QueueMadeOtherwise,
+    QueueNotServed,
+    UnknownJob,
+    UnknownQueue,
+)
 from platform.settings import settings
 from tasks.modules import UnknownFunction
 from tasks.offload import InvalidProperties, UnknownAction, UnknownProvider
@@ -87,6 +96,14 @@ def _unavailable(exc: Exception) -> Problem:
     return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+def _made_otherwise(exc: Exception) -> Problem:
+    log.error("answering 503: %s", exc)
+    detail = (
+        "the queue on the broker is of another kind than PLATFORM_QUEUE_TYPE; nothing was accepted, tell an operator"
+    )
+    return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
 def _unexpected(exc: Exception) -> Problem:
     log.error("request %s failed", getattr(g, "request_id", None), exc_info=exc)
     shown = (
@@ -103,6 +120,18 @@ def _not_found(exc: Exception) -> Problem:
     return Problem(404, str(exc))
 
 
+def _conflict(exc: Exception) -> Problem:
+    return Problem(409, str(exc))
+
+
+def _refused(exc: Any) -> Problem:
+    return Problem(exc.status, str(exc))
+
+
+def _not_unique(exc: Exception) -> Problem:
+    return Problem(409, "the task is unique, and another job stands for this call")  # whose job, is not everybody's
+
+
 def _invalid(exc: Exception) -> Problem:
     return Problem(
         422, "the arguments do not fit", errors=getattr(exc, "problems", None) or [{"loc": [], "msg": str(exc)}]
@@ -114,7 +143,19 @@ _MEANING: dict[Any, Callable[[Any], Problem]] = {
     RequestEntityTooLarge: _too_large,
     HTTPException: _from_werkzeug,
     (InvalidArguments, InvalidProperties): _invalid,
-    (UnknownJob, UnknownFunction, UnknownProvider, UnknownAction, UnknownResource): _not_found,
+    (
+        UnknownJob,
+        UnknownLetter,
+        UnknownQueue,
+        UnknownFunction,
+        UnknownProvider,
+        UnknownAction,
+        UnknownResource,
+    ): _not_found,
+    ChangeRefused: _refused,
+    NotUnique: _not_unique,
+    (NotDead, NotEditable, NotReplayable, QueueNotServed): _conflict,
+    QueueMadeOtherwise: _made_otherwise,
     AWAY: _unavailable,
 }
 

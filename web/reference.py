@@ -23,10 +23,12 @@ WHO = {
 
 @dataclass(frozen=True)
 class Body:
-    """What to send: its schema's name, if it has one, its members and an example as JSON."""
+    """What to send: its schema's name, if it has one, its members (of a list: its items') and an example as JSON."""
 
+    media: str
     schema: str | None
     kind: Markup
+    is_list: bool
     is_required: bool
     fields: list[dict[str, Any]]
     example: str
@@ -143,13 +145,16 @@ def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _body(body: Mapping[str, Any], named: Mapping[str, Schema]) -> Body:
-    schema = body["content"]["application/json"]["schema"]
+    media, content = next(iter(body["content"].items()))
+    schema = content["schema"]
     name = reference(schema)
     return Body(
+        media=media,
         schema=name,
         kind=kind(schema),
+        is_list=schema.get("type") == "array",
         is_required=body["required"],
-        fields=fields(named[name] if name else schema),
+        fields=fields(named[name] if name else schema.get("items") or schema),
         example=_pretty(example(schema, named)),
     )
 
@@ -175,7 +180,7 @@ def _curl_parts(method: str, address: str, body: Body | None, is_open: bool) -> 
     if not is_open:
         yield '-H "Authorization: Bearer $API_KEY"'
     if body is not None:
-        yield "-H 'Content-Type: application/json'"
+        yield f"-H 'Content-Type: {body.media}'"
         yield f"-d {shlex.quote(json.dumps(json.loads(body.example), ensure_ascii=False))}"
 
 

@@ -14,7 +14,9 @@ from web.jobs import answer_with, submission
 from web.preferences import wait_seconds
 from web.problems import Problem
 from web.routing import Routes
-from web.schemas import JobAnswer, Members, ResourceAnswer
+from web.schemas.body import Members
+from web.schemas.jobs import JobAnswer
+from web.schemas.resources import ResourceAnswer
 
 routes = Routes(tag="Resources")
 ADDRESS = "/resources/<provider>/<type>/<name>"

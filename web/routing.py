@@ -27,7 +27,10 @@ Answers = Mapping[int, Any]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One method at one address. ``answers`` maps a status to the model of its body (None: no body)."""
+    """One method at one address. ``answers`` maps a status to the model of its body (None: no body).
+
+    ``media`` are the bodies' content types; None: JSON under any name. ``operation`` is its id in the description.
+    """
 
     method: str
     path: str
@@ -42,6 +45,8 @@ class Endpoint:
     answers: Answers
     problems: tuple[int, ...]
     repeatable: bool
+    media: tuple[str, ...] | None
+    operation: str
 
 
 @dataclass
@@ -64,6 +69,7 @@ class Routes:
         query: type[BaseModel] | None = None,
         problems: tuple[int, ...] = (),
         repeatable: bool = True,
+        media: tuple[str, ...] | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler: it gets the path's parts by name, and ``body`` and ``query`` where declared.
 
@@ -89,6 +95,8 @@ class Routes:
                     answers,
                     problems,
                     repeatable,
+                    media,
+                    f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
                 )
             )
             return handler
@@ -110,6 +118,10 @@ class Routes:
     def delete(self, path: str, **options: Any) -> Callable[..., Any]:
         return self.add("DELETE", path, **options)
 
+    def described(self) -> list[Endpoint]:
+        """The endpoints as the API's description has them; a topic may tell more than it mounts."""
+        return self.endpoints
+
     def mount(self, app: Flask) -> None:
         for endpoint in self.endpoints:
             name = f"{endpoint.method} {endpoint.path}".replace(".", "_")
@@ -124,11 +136,12 @@ def _view(endpoint: Endpoint) -> Callable[..., Response]:
         if endpoint.query is not None:
             arguments["query"] = read_query(endpoint.query)
         if adapter is not None:
-            arguments["body"] = read_body(adapter, endpoint.body_optional)
+            arguments["body"] = read_body(adapter, endpoint.body_optional, endpoint.media)
         return respond(endpoint.handler(**arguments))
 
-    def view(**path: str) -> Response:
+    def view(**found: Any) -> Response:
         g.endpoint = endpoint
+        path = {name: str(value) for name, value in found.items()}
         if endpoint.auth is None:
             return handle(path)
         g.caller = require_caller(request, endpoint.auth)
@@ -146,24 +159,24 @@ def _once(path: Mapping[str, str], handle: Callable[[Mapping[str, str]], Respons
         return handle(path)
     if isinstance(hold, Response):
         return hold
-    try:
-        response = handle(path)
-    except Exception as exc:
-        hold.keep(answer(from_exception(exc)))
-        raise
-    hold.keep(response)
-    return response
+    with hold:
+        try:
+            response = handle(path)
+        except Exception as exc:
+            hold.keep(answer(from_exception(exc)))
+            raise
+        hold.keep(response)
+        return response
 
 
-def read_body(adapter: TypeAdapter[Any], optional: bool = False) -> Any:
-    """The request's body, validated. Problems: 415 not JSON, 400 unreadable, 422 invalid."""
+def read_body(adapter: TypeAdapter[Any], optional: bool = False, media: tuple[str, ...] | None = None) -> Any:
+    """The request's body, validated. Problems: 415 not JSON, or not of ``media``; 400 unreadable, 422 invalid."""
     raw = request.get_data()
     if request.content_length is None and len(raw) >= settings().body_max_bytes:
         raise RequestEntityTooLarge  # werkzeug cuts a chunked body at the limit and says nothing
     if optional and not raw:
         return None
-    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
-        raise Problem(415, "send JSON, with the header Content-Type: application/json")
+    _check_media(media)
     try:
         serialization.decode(raw)  # stricter than pydantic: no NaN, no number beyond a float, no bottomless nesting
     except ValueError as exc:
@@ -174,6 +187,15 @@ def read_body(adapter: TypeAdapter[Any], optional: bool = False) -> Any:
         if exc.errors()[0]["type"] == "json_invalid":
             raise Problem(400, f"the body is not readable JSON: {exc.errors()[0]['ctx']['error']}") from exc
         raise Problem(422, "the body does not fit", errors=problems_of(exc, ["body"])) from exc
+
+
+def _check_media(media: tuple[str, ...] | None) -> None:
+    found = request.mimetype
+    if media is None and found != "application/json" and not found.endswith("+json"):
+        raise Problem(415, "send JSON, with the header Content-Type: application/json")
+    if media is not None and found not in media:
+        accept = {"Accept-Patch": ", ".join(media)} if request.method == "PATCH" else {}
+        raise Problem(415, f"send JSON, with the header Content-Type: {' or '.join(media)}", headers=accept)
 
 
 def read_query(model: type[BaseModel]) -> Any:
@@ -190,8 +212,8 @@ def respond(outcome: Any) -> Response:
     if isinstance(outcome, Response):
         return outcome
     data, status, headers = (*outcome, {})[:3] if isinstance(outcome, tuple) else (outcome, 200, {})
-    if status == 204:
-        return Response(status=204, headers=headers)
+    if status in (204, 304):
+        return Response(status=status, headers=headers)
     if isinstance(data, BaseModel):
         data = data.model_dump(mode="json")
     return Response(serialization.encode(data), status, headers, content_type="application/json")

@@ -17,7 +17,7 @@ from web import reference
 from web.openapi import describe
 from web.problems import RETRY_AFTER_S
 from web.routing import Routes
-from web.schemas import Html
+from web.schemas.body import Html
 
 routes = Routes(tag="Service")
 

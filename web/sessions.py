@@ -26,7 +26,7 @@ from platform.settings import settings
 from web.identity import CHALLENGE, COOKIE, Caller, bearer, caller_from
 from web.problems import Problem
 from web.routing import Routes
-from web.schemas import Body
+from web.schemas.body import Body
 from web.tokens import BadToken, Claims, Purpose, session_claims, sign, token_claims
 
 ATTEMPTS = parse("10/minute")

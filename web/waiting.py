@@ -17,6 +17,7 @@ import redis
 from platform import endpoints, store
 from platform.jobs.ledger import ledger
 from platform.jobs.record import Job
+from platform.jobs.states import State
 from platform.settings import settings
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 MAX_WAIT_S = 30.0
 # A state change whose message was lost in a reconnect is noticed after this long, in seconds.
 REREAD_S = 2.0
+# How long the dead letter of a job that has just failed is waited for; one whose message was never sent has none.
+LETTER_S = 3.0
 
 
 class Listener:
@@ -90,6 +93,15 @@ def wait_for(job_id: str, seconds: float) -> Job:
         while not (job := ledger().get(job_id)).is_final and (left := deadline - time.monotonic()) > 0:
             event.wait(min(left, REREAD_S))
             event.clear()
-        return job
+        return _with_its_letter(job, deadline)
     finally:
         listener().unregister(channel, event)
+
+
+def _with_its_letter(job: Job, deadline: float) -> Job:
+    """A job that has just failed, once its dead letter is written: its worker does that a moment later."""
+    deadline = min(deadline, time.monotonic() + LETTER_S)
+    while job.state == State.FAILED and job.dead_letter_id is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+        job = ledger().get(job.job_id)
+    return job

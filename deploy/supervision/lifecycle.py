@@ -45,7 +45,7 @@ def begin(settings: Settings) -> list[Program]:
     with place.locked():
         _refuse_twice(place)
         ports.check(settings)
-        said = trial.complaint("worker")
+        said = trial.complaint("schema")
         if said is not None:
             raise StartFailed(f"nothing was started: {said}")
         wanted = programs(settings, place)

@@ -103,4 +103,8 @@ class Place:
         self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.run / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # Not left to closing: a child forked meanwhile has the file open too.
+                fcntl.flock(file, fcntl.LOCK_UN)

@@ -76,8 +76,8 @@ def _valkey(settings: Settings) -> Program:
 def _worker(settings: Settings, number: int) -> Program:
     concurrency = [f"--concurrency={settings.worker_concurrency}"] if settings.worker_concurrency else []
     command = _celery("worker", "-n", f"worker{number}@%h", "-l", settings.log_level, *concurrency)
-    # A cancelled job may wind up for cancel_grace_s; the rest is for ordinary jobs to end.
-    return Program(f"worker{number}", WORK, command, stop_s=int(settings.cancel_grace_s) + 30)
+    # What has not ended by the shutdown timeout is given back, which takes a moment more.
+    return Program(f"worker{number}", WORK, command, stop_s=int(settings.shutdown_timeout_s) + 15)
 
 
 def _beat(settings: Settings, place: Place) -> Program:

@@ -16,6 +16,7 @@ from deploy.supervision.client import Client
 from deploy.supervision.errors import NotRunning, StartFailed
 from deploy.supervision.place import Place
 from deploy.supervision.programs import Program
+from deploy.supervision.readiness import until
 from deploy.supervision.screen import BAD, CHANGING, GOOD, QUIET, Screen
 from deploy.supervision.status import Service, services
 from platform.settings import Settings
@@ -80,6 +81,7 @@ class Watch:
             _reap()
             known = record.load(self.place)
             if known is None:
+                self._await_supervisor()
                 return False
             self._see_supervisor(known)
             with suppress(NotRunning):  # it is going or coming; the next round tells which
@@ -87,6 +89,15 @@ class Watch:
                     self._see(service, self.before.get(service.name))
                     self.before[service.name] = service
         return True
+
+    def _await_supervisor(self) -> None:
+        """The record goes before the last of its processes: the guard that removes it, and supervisord, still end."""
+
+        def is_gone() -> bool:
+            _reap()
+            return not processes.is_alive(self.supervisor)
+
+        until(is_gone, lifecycle.STOP_SLACK_S)
 
     def _see_supervisor(self, known: record.Record) -> None:
         if not processes.is_alive(known.supervisor):

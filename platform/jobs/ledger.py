@@ -1,12 +1,11 @@
-"""The ledger: every transition of every job, each one script call, and every question about them."""
+"""The ledger: every transition of every job, each one script call."""
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
@@ -14,89 +13,28 @@ import redis
 
 from platform import store
 from platform.errors import UnknownJob
-from platform.jobs.record import Job, from_hash
+from platform.jobs.facts import Delivery, NewJob, Refused, Started
+from platform.jobs.records import LUA, SHARED_SCRIPT, Records
 from platform.jobs.states import MAY_COME_FROM, State
-from platform.leases.scripts import Script, run
+from platform.leases.scripts import Script, run, run_many
 from platform.settings import Settings, settings
+from platform.unique import Lock
 
-LUA = Path(__file__).parent / "lua"
+#: Of one script call; meanwhile the server answers nobody else, 0.05 ms each.
+MOST_AT_ONCE = 100
 ANY_ATTEMPT = ""
-# Looking a member up costs a script about 3 µs; this many keep the server's other clients waiting some 60 ms at most.
-MOST_PROBES = 20_000
+#: Where record and message are on two servers, whoever writes the one publishes the other within this time.
+PUBLISHING_MS = 60_000
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """How a message came: ``held`` is the hash that records it under ``tag`` while its worker is alive, or empty."""
-
-    held: str
-    tag: str
-    is_redelivered: bool
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """What a message says about its job; times in milliseconds since 1970."""
-
-    job_id: str
-    task: str
-    queue: str
-    priority: int
-    owner: str = ""
-    app_id: str = ""
-    parent_id: str = ""
-    max_retries: int | None = None
-    retries: int = 0
-    is_replacement: bool = False
-    ready_at_ms: int | None = None
-    delivery: Delivery | None = None
-
-    def fields(self, now_ms: int) -> dict[str, Any]:
-        return {
-            "task": self.task,
-            "queue": self.queue,
-            "priority": self.priority,
-            "owner": self.owner,
-            "app_id": self.app_id,
-            "parent_id": self.parent_id,
-            "max_retries": "" if self.max_retries is None else self.max_retries,
-            "created_at": now_ms,
-            "ready_at": self.ready_at_ms or now_ms,
-        }
-
-
-@dataclass(frozen=True)
-class Started:
-    """A run's ticket: later reports count only while ``attempt`` is the record's latest."""
-
-    attempt: str
-    is_cancel_requested: bool
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why a run may not begin or an outcome is not written: the state the record is in."""
-
-    state: str
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list; ``is_exact`` False means ``total`` is a lower bound."""
-
-    items: list[Job]
-    total: int
-    is_exact: bool = True
-
-
-class Ledger:
-    """Records in one store. Every method is one round trip; calls are safe to repeat after a lost answer."""
+class Ledger(Records):
+    """Records in one store. Every transition is one round trip, and safe to repeat after a lost answer."""
 
     def __init__(self, client: redis.Redis, config: Settings):
-        self.client = client
-        self.prefix = store.key_prefix(config)
+        super().__init__(client, config)
         #: How long a call waits for a store that is away, in seconds; workers raise it (``platform.signals``).
         self.patience_s = 0.0
+        self._most_deaths = config.max_deaths
         self._keep_ms = {
             State.COMPLETED: config.keep_completed_s * 1000,
             State.FAILED: config.keep_failed_s * 1000,
@@ -104,26 +42,63 @@ class Ledger:
         }
 
     @cached_property
-    def _scripts(self) -> dict[str, Any]:
-        shared = (LUA / "index.lua").read_text()
-        files = [file for file in LUA.glob("*.lua") if file.stem != "index"]
-        return {file.stem: self.client.register_script(shared + file.read_text()) for file in files}
+    def _of_many(self) -> dict[str, Script]:
+        """The scripts for many calls in one, which writes what their jobs have in common once: at half the cost."""
+        own = {name: (LUA / f"{name}.lua").read_text() for name in self._scripts}
+        tail = (LUA / "many.lua").read_text()
+        head = "local CALLS, KEYS, ARGV = ARGV\n" + SHARED_SCRIPT
+        return {name: Script(f"{head}local function one()\n{text}\nend\n{tail}") for name, text in own.items()}
 
-    def channel(self, job_id: str) -> str:
-        """The pub/sub channel that carries a job's new state after each transition; also its record's key."""
-        return f"{self.prefix}job:{job_id}"
+    @cached_property
+    def _submit_script(self) -> Script:
+        return Script(self._scripts["submit"].script)
 
     # -- transitions
 
     def create(self, job: NewJob) -> Literal["created", "updated", "kept", "final"]:
-        """Record a job about to be published, or that it is about to be tried again."""
-        return self._call("create", *_creation(job))[0]
+        """Record a job about to be published, or that it is about to be tried again.
+
+        A unique one (``lock``) stands for its equals for a minute, and longer once ``published`` is told.
+        Raises NotUnique where another one does.
+        """
+        verdict, other = self._call("create", *self.creation(job, _now_ms() + PUBLISHING_MS))
+        return accepted(job, verdict, other)
+
+    def create_all(self, jobs: Sequence[NewJob]) -> Sequence[str]:
+        """``create`` of each, in one round trip; for jobs that are not unique."""
+        answers = self._call_all("create", [self.creation(job) for job in jobs])
+        return [accepted(job, *answer) for job, answer in zip(jobs, answers, strict=True)]
+
+    def submit_all(self, jobs: Sequence[tuple[NewJob, str, str, str]]) -> Sequence[str]:
+        """``submit`` of each, in one round trip, for jobs that are not unique: a job, its list, bell and message."""
+        calls = [
+            _packed([queue_list, bell], [message, self.prefix, *self.creation(job)])
+            for job, queue_list, bell, message in jobs
+        ]
+        answers = store.insist(lambda: self._run_all("submit", calls), self.patience_s)
+        return [accepted(job[0], *answer) for job, answer in zip(jobs, answers, strict=True)]
 
     def submit(self, client: Any, queue_list: str, bell: str, message: str, job: NewJob) -> str:
-        """``create``, and publish the message by the same call, on the transport's connection to the same server."""
-        script = Script(self._scripts["submit"].script)
-        arguments = [message, self.prefix, *_creation(job)]
-        return _text(run(client, script, keys=[queue_list, bell], args=arguments)[0])
+        """``create``, and publish the message by the same call, on the transport's connection to the same server.
+
+        Raises NotUnique.
+        """
+        arguments = [message, self.prefix, *self.creation(job)]
+        return accepted(job, *run(client, self._submit_script, keys=[queue_list, bell], args=arguments))
+
+    def published(self, job_id: str) -> None:
+        """A unique job recorded by ``create`` is in its queue; the one it replaces is cancelled."""
+        self._call("published", job_id, _now_ms(), self._keep_ms[State.CANCELLED])
+
+    def creation(self, job: NewJob, publishing_ms: int | None = None) -> list[Any]:
+        """A job's facts as ``create.lua`` takes them after the prefix."""
+        state = State.PENDING if job.ready_at_ms is None else State.SCHEDULED
+        lock = self._claim(job.lock, publishing_ms) if job.lock else ""
+        return [job.job_id, state, job.retries, int(job.is_replacement), lock, *_flat(job.fields(_now_ms()))]
+
+    def _claim(self, lock: Lock, publishing_ms: int | None) -> str:
+        replaces = lock.on_conflict == "replace"
+        return lock.as_text(self._keep_ms[State.CANCELLED] if replaces else "refuse", publishing_ms)
 
     def withdraw(self, job_id: str) -> bool:
         """Forget a job whose publish failed; False when a worker has it after all."""
@@ -132,18 +107,41 @@ class Ledger:
     def start(self, job: NewJob) -> Started | Refused:
         """A worker begins a run.
 
-        Refused when the job has ended, was cancelled, or a later try is under way; when the delivery was given to
-        another worker meanwhile; and when the job runs already and this is another copy of its message.
+        Refused with the state of a job that has ended, was cancelled, or whose later try is under way; ``held``: the
+        delivery was given to another worker meanwhile; ``running``: this is another copy of a message being worked
+        on; ``busy``: so it is, by a worker that has lost its connection to the broker; ``crashed``: its runs have
+        died ``PLATFORM_MAX_DEATHS`` times; ``limited``: too many of its kind run, or began lately, and it waits for
+        its turn: give its message to the schedule. A job asked to stop is cancelled here.
         """
+        return self.start_all([job])[0]
+
+    def start_all(self, jobs: Sequence[NewJob]) -> Sequence[Started | Refused]:
+        """``start`` of each, in one round trip."""
+        ticket = secrets.token_hex(8)
+        answers = self._call_all("start", [self._starting(job, ticket) for job in jobs])
+        return [Started(attempt=str(answer[1])) if answer[0] else Refused(*answer[1:]) for answer in answers]
+
+    def _starting(self, job: NewJob, ticket: str) -> Sequence[Any]:
         now = _now_ms()
         delivery = job.delivery or Delivery("", "", is_redelivered=True)
-        how = (delivery.held, delivery.tag, int(delivery.is_redelivered))
-        answer = self._call(
-            "start", job.job_id, now, job.retries, _origins(State.RUNNING), *how, *_flat(job.fields(now))
-        )
-        if not answer[0]:
-            return Refused(answer[1])
-        return Started(attempt=str(answer[1]), is_cancel_requested=bool(answer[2]))
+        how = (delivery.held, delivery.tag, int(delivery.is_redelivered), delivery.runner, delivery.hearts)
+        rules = (self._most_deaths, self._keep_ms[State.CANCELLED], ticket)
+        limits = [part for one in job.limits for part in (one.key, one.concurrency, one.interval_ms)]
+        arguments = [*how, *rules, len(job.limits), *limits, *_flat(job.fields(now))]
+        return [job.job_id, now, job.retries, _origins(State.RUNNING), *arguments]
+
+    def lost(self, job_id: str, runner: str) -> tuple[Literal["again", "enough", "not ours"], int]:
+        """The process that ran the job is gone, its worker is not; and how often that has happened.
+
+        ``again``: the job waits again and may be given back. ``enough``: it has cost ``PLATFORM_MAX_DEATHS``
+        processes and must not run again. ``not ours``: another worker has it meanwhile, or it has ended.
+        """
+        verdict, deaths = self._call("lost", job_id, _now_ms(), runner, self._most_deaths, secrets.token_hex(8), 1)
+        return cast(Any, verdict), int(deaths)
+
+    def returned(self, job_id: str, runner: str) -> bool:
+        """A worker that stops gives a job back unfinished: it waits again. False if it was not that worker's."""
+        return self._call("lost", job_id, _now_ms(), runner, self._most_deaths, secrets.token_hex(8), 0)[0] == "again"
 
     def progress(self, job_id: str, attempt: str, done: float, total: float | None, message: str) -> Started | Refused:
         report = msgspec.json.encode({"done": done, "total": total, "message": message})
@@ -151,25 +149,42 @@ class Ledger:
         return Started(attempt, bool(answer[1])) if answer[0] else Refused("")
 
     def complete(self, job_id: str, result_json: bytes, attempt: str = ANY_ATTEMPT) -> Refused | None:
-        return self._finish(job_id, State.COMPLETED, attempt, {"result": result_json, "error": ""})
+        return self.complete_all([(job_id, result_json, attempt)])[0]
+
+    def complete_all(self, outcomes: Sequence[tuple[str, bytes, str]]) -> Sequence[Refused | None]:
+        """``complete`` of each job, in one round trip; an outcome is a job's id, its result and its attempt."""
+        calls = [
+            self._finishing(job_id, State.COMPLETED, attempt, {"result": result_json, "error": ""})
+            for job_id, result_json, attempt in outcomes
+        ]
+        return [None if done else Refused(state) for done, state in self._call_all("finish", calls)]
 
     def fail(
-        self, job_id: str, error: Mapping[str, str], attempt: str = ANY_ATTEMPT, unpublished: NewJob | None = None
+        self, job_id: str, error: Mapping[str, Any], attempt: str = ANY_ATTEMPT, unpublished: NewJob | None = None
     ) -> Refused | None:
         """Record a failure; ``unpublished`` describes a chain's later member, which has no record yet."""
         otherwise = unpublished.fields(_now_ms()) if unpublished else {}
         return self._finish(job_id, State.FAILED, attempt, {"error": msgspec.json.encode(error)}, otherwise)
 
-    def retrying(self, job_id: str, error: Mapping[str, str], attempt: str = ANY_ATTEMPT) -> Refused | None:
+    def retrying(self, job_id: str, error: Mapping[str, Any], attempt: str = ANY_ATTEMPT) -> Refused | None:
         return self._finish(job_id, State.RETRYING, attempt, {"error": msgspec.json.encode(error)})
 
     def requeued(self, job_id: str, attempt: str = ANY_ATTEMPT) -> Refused | None:
         """The task put its message back untouched (``Reject(requeue=True)``)."""
         return self._finish(job_id, State.PENDING, attempt, {"ready_at": _now_ms()})
 
-    def cancelled(self, job_id: str, attempt: str = ANY_ATTEMPT) -> Refused | None:
-        """A run ended because the job was cancelled."""
-        return self._finish(job_id, State.CANCELLED, attempt, {})
+    def cancelled(self, job_id: str, attempt: str = ANY_ATTEMPT, unpublished: NewJob | None = None) -> Refused | None:
+        """A run ended because the job was cancelled; ``unpublished`` as for ``fail``."""
+        otherwise = unpublished.fields(_now_ms()) if unpublished else {}
+        return self._finish(job_id, State.CANCELLED, attempt, {}, otherwise)
+
+    def cancel_requests(self, job_ids: Sequence[str]) -> dict[str, float]:
+        """Those of the jobs that were asked to stop, and when, in seconds since 1970; one round trip."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(self.channel(job_id), "cancel_requested_at")
+            answers = pipe.execute()
+        return {job_id: int(asked) / 1000 for job_id, asked in zip(job_ids, answers, strict=True) if asked}
 
     def cancel(self, job_id: str) -> Literal["cancelled", "asked", "final"]:
         """Cancel a waiting job at once, ask a running one to stop, leave an ended one as it is. Raises UnknownJob."""
@@ -182,68 +197,6 @@ class Ledger:
         """Forget up to ``limit`` records whose time to be kept is over; returns how many."""
         return int(self._call("sweep", _now_ms(), limit))
 
-    # -- questions
-
-    def get(self, job_id: str) -> Job:
-        """Raises UnknownJob."""
-        fields = cast(dict[str, str], self.client.hgetall(self.channel(job_id)))
-        if "state" not in fields:
-            raise UnknownJob(job_id)
-        return from_hash(job_id, fields)
-
-    def get_many(self, job_ids: Sequence[str]) -> list[Job]:
-        """Those of the ids that are known, in their order; one round trip."""
-        with self.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hgetall(self.channel(job_id))
-            found = pipe.execute()
-        return [from_hash(i, f) for i, f in zip(job_ids, found, strict=True) if "state" in f]
-
-    def list(
-        self,
-        *,
-        state: State | None = None,
-        queue: str | None = None,
-        task: str | None = None,
-        owner: str | None = None,
-        offset: int = 0,
-        limit: int = 50,
-    ) -> Page:
-        """Jobs that match everything given, newest first."""
-        states = [state] if state else list(State)
-        sets = {"queue": queue, "task": task, "owner": owner}
-        dimensions = [f"jobs:{name}:{value}" for name, value in sets.items() if value is not None] or ["jobs"]
-        keys = [f"{self.prefix}{dimension}:{s}" for s in states for dimension in dimensions]
-        if len(dimensions) == 1:
-            total, *ids = self._scripts["list"](args=[offset, limit, *keys])
-            return Page(self.get_many(ids), int(total))
-        arguments = [offset, limit, MOST_PROBES, len(dimensions), *keys]
-        total, exact, *ids = self._scripts["intersect"](args=arguments)
-        return Page(self.get_many(ids), int(total), bool(exact))
-
-    def counts(self, queues: Iterable[str] = ()) -> dict[str, dict[str, int]]:
-        """Jobs by state: of each queue named, and under ``""`` of all."""
-        names = ["", *queues]
-        with self.client.pipeline(transaction=False) as pipe:
-            for name in names:
-                for state in State:
-                    pipe.zcard(f"{self.prefix}jobs:{state}" if not name else f"{self.prefix}jobs:queue:{name}:{state}")
-            sizes = iter(pipe.execute())
-        return {name: {state.value: next(sizes) for state in State} for name in names}
-
-    def oldest_pending(self, queues: Iterable[str]) -> dict[str, float | None]:
-        """When the longest waiting job of each queue was created, in seconds since 1970; None where none waits."""
-        names = list(queues)
-        with self.client.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.zrange(f"{self.prefix}jobs:queue:{name}:{State.PENDING}", 0, 0, withscores=True)
-            found = pipe.execute()
-        return {name: rows[0][1] / 1000 if rows else None for name, rows in zip(names, found, strict=True)}
-
-    def metrics(self, name: Literal["jobs", "wait", "run"]) -> dict[str, str]:
-        """Counters by their labels, joined with U+001F; of the times also a bucket's number, or ``sum`` in ms."""
-        return cast(dict[str, str], self.client.hgetall(f"{self.prefix}metrics:{name}"))
-
     # -- plumbing
 
     def _finish(
@@ -254,12 +207,35 @@ class Ledger:
         fields: Mapping[str, Any],
         if_unknown: Mapping[str, Any] | None = None,
     ) -> Refused | None:
-        arguments = [_now_ms(), to, _origins(to), attempt, self._keep_ms.get(to, 0), 2 * len(fields)]
-        answer = self._call("finish", job_id, *arguments, *_flat(fields), *_flat(if_unknown or {}))
+        answer = self._call("finish", *self._finishing(job_id, to, attempt, fields, if_unknown))
         return None if answer[0] else Refused(answer[1])
+
+    def _finishing(
+        self,
+        job_id: str,
+        to: State,
+        attempt: str,
+        fields: Mapping[str, Any],
+        if_unknown: Mapping[str, Any] | None = None,
+    ) -> Sequence[Any]:
+        arguments = [job_id, _now_ms(), to, _origins(to), attempt, self._keep_ms.get(to, 0), 2 * len(fields)]
+        return [*arguments, *_flat(fields), *_flat(if_unknown or {})]
 
     def _call(self, script: str, *arguments: Any) -> Any:
         return store.insist(lambda: self._scripts[script](args=[self.prefix, *arguments]), self.patience_s)
+
+    def _call_all(self, script: str, calls: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        packed = [_packed([], [self.prefix, *arguments]) for arguments in calls]
+        return store.insist(lambda: self._run_all(script, packed), self.patience_s)
+
+    def _run_all(self, script: str, packed: Sequence[bytes]) -> Sequence[Any]:
+        """The answer of each call, all in one round trip; what one raised is raised after all were made."""
+        some = [((), packed[first : first + MOST_AT_ONCE]) for first in range(0, len(packed), MOST_AT_ONCE)]
+        answers = [answer for part in run_many(self.client, self._of_many[script], some) for answer in part]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
 
 @cache
@@ -272,9 +248,16 @@ def _origins(to: State) -> str:
     return "," + ",".join(MAY_COME_FROM[to]) + ","
 
 
-def _creation(job: NewJob) -> list[Any]:
-    state = State.PENDING if job.ready_at_ms is None else State.SCHEDULED
-    return [job.job_id, state, job.retries, int(job.is_replacement), *_flat(job.fields(_now_ms()))]
+def accepted(job: NewJob, verdict: bytes | str, other: bytes | str) -> Any:
+    """The verdict of ``create.lua``, as text. Raises NotUnique where ``other`` stands for the job."""
+    if _text(verdict) == "taken" and job.lock:
+        raise job.lock.conflict(job.task, _text(other))
+    return _text(verdict)
+
+
+def _packed(keys: Sequence[str], arguments: Sequence[Any]) -> bytes:
+    """All of them texts, as a script's arguments are; the server's msgpack knows no bytes."""
+    return msgspec.msgpack.encode([keys, [one.decode() if isinstance(one, bytes) else str(one) for one in arguments]])
 
 
 def _text(value: bytes | str) -> str:

@@ -14,7 +14,11 @@ from platform.jobs.states import FINAL, State
 
 @dataclass(frozen=True)
 class Job:
-    """A job's record at one moment; times are ISO 8601 UTC with milliseconds, ``priority`` 9 is most urgent."""
+    """A job's record at one moment; times are ISO 8601 UTC with milliseconds, ``priority`` 9 is most urgent.
+
+    ``eta`` is the time a scheduled or retrying job waits for; ``waiting_for`` is what else keeps one from being handed
+    to a worker, such as ``limit task:shop.sync:ann``.
+    """
 
     job_id: str
     task: str
@@ -25,12 +29,14 @@ class Job:
     max_retries: int | None
     progress: dict[str, Any] | None
     result: Any
-    error: dict[str, str] | None
+    error: dict[str, Any] | None
     owner: str | None
     app_id: str | None
     parent_id: str | None
     dead_letter_id: str | None
     created_at: str | None
+    eta: str | None
+    waiting_for: str | None
     started_at: str | None
     finished_at: str | None
 
@@ -44,12 +50,13 @@ class Job:
 
 def from_hash(job_id: str, fields: Mapping[str, str]) -> Job:
     """Read a record's hash; absent fields are ``None``, an absent priority 5."""
+    state = State(fields["state"])
     return Job(
         job_id=job_id,
         task=fields.get("task", ""),
         queue=fields.get("queue", ""),
         priority=_number(fields.get("priority")) or 0 if fields.get("priority") else 5,
-        state=State(fields["state"]),
+        state=state,
         attempts=int(fields.get("attempts") or 0),
         max_retries=_number(fields.get("max_retries")),
         progress=_json(fields.get("progress")),
@@ -60,6 +67,8 @@ def from_hash(job_id: str, fields: Mapping[str, str]) -> Job:
         parent_id=fields.get("parent_id") or None,
         dead_letter_id=fields.get("dead_letter_id") or None,
         created_at=_time(fields.get("created_at")),
+        eta=_time(fields.get("ready_at")) if state in (State.SCHEDULED, State.RETRYING) else None,
+        waiting_for=f"limit {fields['waiting_for']}" if fields.get("waiting_for") else None,
         started_at=_time(fields.get("started_at")),
         finished_at=_time(fields.get("finished_at")),
     )

@@ -1,7 +1,8 @@
 """The states of a job and the only ways between them; ``docs/jobs.md`` draws them.
 
 ``RETRYING`` and ``SCHEDULED`` wait for a time, ``PENDING`` waits for a worker. The last three are final:
-nothing leaves them, which is what makes a second completion harmless.
+no outcome leaves them, which is what makes a second completion harmless. An operator's replay of a dead letter makes a
+failed job pending again (``platform.deadletters``).
 """
 
 from __future__ import annotations

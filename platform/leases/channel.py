@@ -10,11 +10,13 @@ what is relied on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from queue import Empty
 from time import monotonic
 from typing import Any
+from weakref import WeakSet
 
 from kombu.transport import redis as stock
 from kombu.transport import virtual
@@ -22,6 +24,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import NoScriptError, RedisError
 
+from platform import serialization, store
 from platform.leases import names
 from platform.leases.holdings import Holdings
 from platform.leases.riding import rider
@@ -29,12 +32,27 @@ from platform.leases.scripts import SCRIPTS, run
 
 log = logging.getLogger(__name__)
 
+#: What one slot takes of a queue whose messages are worked on together: so many bytes, and the message that passes it.
+MAX_SLOT_BYTES = 512 * 1024
+
 
 class QoS(stock.QoS):
     """Acknowledges what a lease holds. Without a lease (a program that is no worker) it is kombu's own."""
 
     #: Tags not to give back when the channel closes: work that goes on though the connection was lost.
     kept: Callable[[], set[str]] = staticmethod(set)
+    #: Those of this process's channels.
+    living: WeakSet[QoS] = WeakSet()
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        QoS.living.add(self)
+
+    @classmethod
+    def delivered(cls) -> set[str]:
+        """The tags of all that was delivered in this process and has not ended. Raises RuntimeError if that changed
+        meanwhile: another thread's it is."""
+        return {tag for qos in list(cls.living) for tag in tuple(qos._delivered)}
 
     def append(self, message: Any, delivery_tag: str) -> None:
         if not self.channel.lease:
@@ -46,8 +64,13 @@ class QoS(stock.QoS):
         if not self.channel.lease:
             super().ack(delivery_tag)
             return
-        self.channel.release_held(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
+        self.ack_all([delivery_tag])
+
+    def ack_all(self, delivery_tags: Sequence[str]) -> None:
+        """Acknowledge what was delivered under a lease, in one round trip."""
+        self.channel.release_held(*delivery_tags)
+        for tag in delivery_tags:
+            virtual.QoS.ack(self, tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if not self.channel.lease:
@@ -84,10 +107,12 @@ class LeasedChannel(stock.Channel):
     _client_of_pool: Any = None
     from_transport_options = (*stock.Channel.from_transport_options, "lease")
 
-    #: How many messages may be taken at once now; a worker sets it to its free slots.
+    #: How many slots are free now, each for one message; a worker sets it.
     capacity: Callable[[], int] = staticmethod(lambda: 1)
-    #: Whether a decoded message may be delivered; a worker asks for a task's.
-    is_acceptable: Callable[[dict[str, Any]], bool] = staticmethod(lambda message: True)
+    #: Of how many messages of a queue one slot takes at once, where that is more than one; a worker sets it.
+    batches: Mapping[str, int] = {}
+    #: When a lease's channel last asked the server for messages, by the monotonic clock; for the watchdog.
+    asked_at = 0.0
     #: Ends deliveries without this channel's connection; a worker sets it.
     holdings: Holdings | None = None
     #: Joins the lease again after it was lost; a worker sets it.
@@ -116,7 +141,7 @@ class LeasedChannel(stock.Channel):
             return
         connection = self.client.connection
         self._in_poll = connection
-        self._brpop_sent_at = monotonic()
+        self._brpop_sent_at = LeasedChannel.asked_at = monotonic()
         if self._is_waiting:
             bells = [self._key(f"bell:{queue}") for queue in queues]
             connection.send_command("BRPOP", *bells, timeout or self.brpop_timeout or 1)
@@ -127,8 +152,13 @@ class LeasedChannel(stock.Channel):
         fetch = SCRIPTS["fetch"]
         how = ["EVALSHA", fetch.sha] if self._has_script else ["EVAL", fetch.text]
         tags = f"{self.lease}{names.SEPARATOR}{next(self._calls)}."
-        pairs = [part for queue in queues for part in (queue, int(queue not in self._unacknowledged))]
-        return [*how, 0, self.global_keyprefix, self.lease, tags, max(1, self.capacity()), *pairs]
+        facts = [part for queue in queues for part in self._facts_of(queue)]
+        paused = names.paused(self.global_keyprefix)
+        slots = max(1, self.capacity())
+        return [*how, 0, self.global_keyprefix, self.lease, tags, slots, MAX_SLOT_BYTES, paused, *facts]
+
+    def _facts_of(self, queue: str) -> tuple[str, int, int]:
+        return queue, int(queue not in self._unacknowledged), self.batches.get(queue, 1)
 
     def _brpop_read(self, **options: Any) -> bool:
         if not self.lease:
@@ -170,16 +200,17 @@ class LeasedChannel(stock.Channel):
         return True
 
     def _deliver_one(self, tag: str, queue: str, deaths: str, item: bytes) -> None:
-        is_task = queue not in self._unacknowledged
         message = decoded(item)
-        if message is None or (is_task and not self.is_acceptable(message)):
+        if message is None:
             self.put_aside(tag, queue, item)
             return
         properties = message["properties"]
         properties["delivery_tag"] = tag
+        info = properties.get("delivery_info")
+        properties["delivery_info"] = info if isinstance(info, dict) else {"exchange": "", "routing_key": queue}
         if deaths:
             properties["deaths"] = int(deaths)
-            properties.setdefault("delivery_info", {})["redelivered"] = True
+            properties["delivery_info"]["redelivered"] = True
         try:
             self.connection._deliver(message, queue)
         except (RedisError, OSError):
@@ -192,9 +223,14 @@ class LeasedChannel(stock.Channel):
 
     # -- what is held
 
-    def release_held(self, tag: str) -> None:
-        """A delivery is over. Safe to repeat, and after this channel was closed."""
-        self._end(tag, "release", [self._held(tag), tag])
+    def release_held(self, *tags: str) -> None:
+        """Deliveries of one channel are over. Safe to repeat, and after this channel was closed."""
+        held = self._held(tags[0])
+        if self.holdings is not None:
+            self.holdings.release(held, tags)
+            return
+        with self.conn_or_acquire() as client:
+            run(client, "release", args=[held, *tags])
 
     def give_back(self, tag: str, front: bool = True) -> bool:
         """Put a delivery back into its list, marked; False if it is not held any more."""
@@ -232,6 +268,11 @@ class LeasedChannel(stock.Channel):
             else:
                 run(client, "put", keys=keys, args=[dumps(message)])
 
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        pool = super()._get_pool(asynchronous)
+        store.make_fork_safe(pool)
+        return pool
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         """One client for all commands; kombu makes a new one for every publish and acknowledgement, 0.2 ms each."""
         if asynchronous:
@@ -245,34 +286,19 @@ class LeasedChannel(stock.Channel):
         return f"{self.global_keyprefix}{key}"
 
 
+def _read(item: bytes) -> Any:
+    """Kombu's own reader knows values that JSON has not, and takes twice as long. Raises ValueError, RecursionError."""
+    if b"__type__" not in item:
+        with suppress(ValueError):
+            return serialization.decode(item)
+    return loads(item.decode())
+
+
 def decoded(item: bytes) -> dict[str, Any] | None:
     """The envelope kombu wrote, or None for bytes that are none: no JSON, no object, no properties."""
     try:
-        message = loads(item.decode())
+        message = _read(item)
     except (ValueError, RecursionError):
         return None
     is_envelope = isinstance(message, dict) and isinstance(message.get("properties"), dict)
     return message if is_envelope else None
-
-
-def is_sound(message: dict[str, Any]) -> bool:
-    """Whether the parts of a task's message that Celery uses unchecked are what it takes them for."""
-    headers, body = message.get("headers"), message.get("body")
-    if not isinstance(headers, dict) or not isinstance(body, str) or not _is_text(message.get("content-type")):
-        return False
-    if not all(isinstance(headers.get(name), list | None) for name in ("stamped_headers", "groups")):
-        return False
-    names_it = _is_text(headers.get("id")) and _is_text(headers.get("task"))
-    times = all(value is None or isinstance(value, str) for value in (headers.get("eta"), headers.get("expires")))
-    return names_it and times and _are_limits(headers.get("timelimit")) and isinstance(headers.get("retries", 0), int)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _are_limits(value: object) -> bool:
-    if value is None:
-        return True
-    is_pair = isinstance(value, list) and len(value) == 2
-    return is_pair and all(limit is None or isinstance(limit, int | float) for limit in value)  # type: ignore[attr-defined]

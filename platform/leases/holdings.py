@@ -6,6 +6,7 @@ Apart from any kombu channel on purpose: a job may end after its channel was clo
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -30,6 +31,18 @@ class Holdings:
             log.warning("delivery %s ended while the broker was away, it is told later: %s", tag, exc)
             self._later[tag] = (script, arguments)
             return True
+
+    def release(self, held: str, tags: Sequence[str]) -> None:
+        """Deliveries recorded in one hash are over, all told in one round trip, or each later."""
+        try:
+            run(self._client, "release", args=[held, *tags])
+        except redis.RedisError as exc:
+            log.warning("%s deliveries ended while the broker was away, it is told later: %s", len(tags), exc)
+            self._later |= {tag: ("release", [held, tag]) for tag in tags}
+
+    def ended(self) -> set[str]:
+        """The tags of what has ended and could not be told."""
+        return set(self._later)
 
     def settle(self) -> None:
         """Tell what could not be told; called by the heartbeat once the server answers again."""

@@ -23,8 +23,9 @@ class Lease:
     def __init__(self, client: redis.Redis, prefix: str, name: str, ttl_s: float):
         self.client, self.prefix, self.name = client, prefix, name
         self.ttl_ms = int(ttl_s * 1000)
-        self._seen_since = time.monotonic()
-        self._seen_at = self._seen_since
+        self._beat_at = time.monotonic()
+        self._watched_ms = 0
+        self._has_joined = False
 
     def join(self) -> None:
         """Be alive, from now for one TTL."""
@@ -32,34 +33,43 @@ class Lease:
             pipe.sadd(names.everybody(self.prefix), self.name)
             pipe.set(names.heartbeat(self.prefix, self.name), "1", px=self.ttl_ms)
             pipe.execute()
+        self._has_joined = True
 
     def renew(self) -> bool:
         """Be alive for another TTL; False if others took this worker for dead and gave back what it held."""
-        return bool(run(self.client, "renew", args=[self.prefix, self.name, self.ttl_ms]))
+        asked_at = time.monotonic()
+        is_renewed, self._watched_ms = run(self.client, "renew", args=[self.prefix, self.name, self.ttl_ms])
+        self._beat_at = asked_at
+        return bool(is_renewed)
 
     def leave(self) -> None:
         """Stop cleanly: what is still held may be rescued at once."""
         self.client.delete(names.heartbeat(self.prefix, self.name))
 
     def keep(self) -> None:
-        """Renew, or join again after a pause longer than the TTL."""
-        now = time.monotonic()
-        if (now - self._seen_at) * 1000 > self.ttl_ms:
-            self._seen_since = now
-        if not self.renew():
+        """Renew, or join: the first time, and after a pause longer than the TTL."""
+        if self.renew():
+            return
+        if self._has_joined:
             log.warning("this worker was silent for longer than its lease; what it held was given to others")
-            self.join()
-            self._seen_since = now
-        self._seen_at = now
+        self.join()
+
+    @property
+    def was_seen_lately(self) -> bool:
+        """Whether the server has answered this worker within the last TTL."""
+        return (time.monotonic() - self._beat_at) * 1000 <= self.ttl_ms
 
     @property
     def may_judge(self) -> bool:
-        """Whether this worker has itself been seen by the server for a whole TTL.
+        """Whether a heartbeat that is gone means a dead worker now.
 
-        After an outage of the server every heartbeat is gone at first; whoever judged then would take the living
-        for dead.
+        Not for a TTL after the server was away: the living could not be heard then, and whoever judged would take
+        them for dead. The server was there without a gap if heartbeats kept coming, whoever's they were, so a worker
+        that has just started may judge. A living worker renews every quarter of a TTL: no lease of one has run out
+        within half a TTL of a heartbeat that this worker got through, which is as long as its judgement is good for.
         """
-        return (time.monotonic() - self._seen_since) * 1000 > self.ttl_ms
+        is_fresh = (time.monotonic() - self._beat_at) * 1000 < self.ttl_ms / 2
+        return is_fresh and self._watched_ms > self.ttl_ms
 
 
 def rescue_all(client: redis.Redis, prefix: str, most_deaths: int) -> int:

@@ -1,4 +1,4 @@
-"""``celery -A platform config``: the effective settings, a check of them, a template."""
+"""``celery -A platform config``: the effective settings, a check of them, a template; the database's schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASK = "**"
 
 @click.group()
 def config() -> None:
-    """Show, check and generate settings."""
+    """Show, check and generate settings; migrate the database."""
 
 
 @config.command()
@@ -49,6 +49,27 @@ def check() -> None:
     print_table(["Check", "Answer"], [["settings", "ok"], ["modules", "ok"], *checks.items()])
     if not health.is_ready(checks):
         raise click.exceptions.Exit(1)
+
+
+@config.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@reporting_errors()
+def migrate(dry_run: bool) -> None:
+    """Bring the database's schema to what this release and your modules need.
+
+    Programs of the release before may go on meanwhile. `up` does this by itself; elsewhere run it before the new
+    release starts.
+    """
+    from platform import schema
+    from platform.celery import app
+
+    app.load_everything()
+    found = schema.pending() if dry_run else schema.migrate()
+    if not found:
+        click.echo("the schema is up to date")
+        return
+    click.echo("this would be done:" if dry_run else "done:")
+    print_table(["Kind", "Name", "What"], [[part.kind, part.name, part.what] for part in found])
 
 
 @config.command()

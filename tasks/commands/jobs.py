@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import Any
 
 import click
 
 from tasks.commands.output import print_json, print_table, reporting_errors
 
-COLUMNS = ["Job", "Task", "Queue", "Pri", "State", "Attempts", "Created", "Finished"]
+COLUMNS = ["Job", "Task", "Queue", "Pri", "State", "Attempts", "Created"]
+#: What a narrow terminal does without, the first named first; `jobs show` has it all.
+SPARE = ["Attempts", "Pri", "Finished", "Queue", "Created", "Eta"]
 
 
 class Json(click.ParamType):
@@ -55,11 +58,14 @@ def submit(task: str, args: list, kwargs: dict, wait_s: float | None, **options:
         raise click.exceptions.Exit(1)
     Signature(app.tasks[task].run).check_call(args, kwargs)
     given = {name: value for name, value in options.items() if value is not None}
+    own_id = str(uuid.uuid4())
     try:
-        job_id = app.tasks[task].apply_async(args, kwargs, **given).id
+        job_id = app.tasks[task].apply_async(args, kwargs, task_id=own_id, **given).id
     except (LookupError, ValueError) as exc:
         click.echo(f"Error: {exc}", err=True)
         raise click.exceptions.Exit(1) from exc
+    if job_id != own_id:
+        click.echo(f"{task} is unique: job {job_id} stands for this call, and no other one was submitted", err=True)
     if wait_s is None:
         click.echo(job_id)
     else:
@@ -70,8 +76,8 @@ def submit(task: str, args: list, kwargs: dict, wait_s: float | None, **options:
 @click.option("--state", help="pending, scheduled, running, retrying, completed, failed or cancelled.")
 @click.option("--queue", help="Only of this queue.")
 @click.option("--task", help="Only of this task.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of the list.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Most on a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @reporting_errors()
 def list_(state: str | None, queue: str | None, task: str | None, page: int, limit: int, as_json: bool) -> None:
@@ -86,10 +92,12 @@ def list_(state: str | None, queue: str | None, task: str | None, page: int, lim
     if as_json:
         print_json([job.as_dict() for job in found.items])
         return
+    last, time_of = ("Eta", "eta") if wanted in (State.SCHEDULED, State.RETRYING) else ("Finished", "finished_at")
     rows = [
-        [j.job_id, j.task, j.queue, j.priority, j.state, j.attempts, j.created_at, j.finished_at] for j in found.items
+        [j.job_id, j.task, j.queue, j.priority, j.state, j.attempts, j.created_at, getattr(j, time_of)]
+        for j in found.items
     ]
-    print_table(COLUMNS, rows)
+    print_table([*COLUMNS, last], rows, SPARE)
     click.echo(f"{len(rows)} of {found.total}{'' if found.is_exact else ' or more'}")
 
 
@@ -118,14 +126,11 @@ def wait(job_id: str, timeout_s: float) -> None:
 def cancel(job_id: str) -> None:
     """Cancel a waiting job, ask a running one to stop."""
     from platform.jobs.ledger import ledger
-    from tasks.stopping import stop_running
 
     verdict = ledger().cancel(job_id)
     if verdict == "final":
         click.echo(f"Error: the job is {ledger().get(job_id).state} already", err=True)
         raise click.exceptions.Exit(1)
-    if verdict == "asked":
-        stop_running(job_id)
     click.echo("cancelled" if verdict == "cancelled" else "asked to stop")
 
 

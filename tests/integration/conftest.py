@@ -15,10 +15,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import redis
 
 from platform import embedded as server
 from platform.settings import settings
 from tests import processes, rabbitmq
+from tests.conftest import SESSION_DIR
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -42,7 +44,8 @@ class Shop:
 
     def start_worker(self, *args: str, concurrency: int = 2, **more: object) -> processes.Worker:
         number = len(self.programs)
-        options = ["-n", f"shop{number}-{os.getpid()}@%h", "-l", "INFO", f"--concurrency={concurrency}", *args]
+        name = f"shop{number}-{os.getpid()}@%h"
+        options = ["-n", name, "-l", "INFO", *processes.ALONE, f"--concurrency={concurrency}", *args]
         env = processes.environment(self.settings | more) | {"PYTHONPATH": str(self.folder)}
         worker = processes.Worker(options, self.folder / f"worker-{number}.log", env)
         self.programs.append(worker)
@@ -61,13 +64,13 @@ class Shop:
     def celery(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return processes.run(processes.script("celery"), "-A", "platform", *args, env=self.env, stdin=stdin)
 
-    def caller(self, web: processes.Web, role: str = "user") -> httpx2.Client:
-        """A client that sends the API key of a new user with that role."""
+    def caller(self, web: processes.Web, role: str = "user", app_id: str | None = None) -> httpx2.Client:
+        """A client that sends the API key of a new user with that role, of the settings' tenant if none is named."""
         email = f"{uuid.uuid4().hex}@example.com"
         with self.as_own_settings():
             from platform.accounts import add_key, add_user
 
-            add_user(email, role, "correct horse")
+            add_user(email, role, "correct horse", app_id)
             key = add_key(email)
         headers = {"Authorization": f"Bearer {key}"}
         client = httpx2.Client(base_url=web.url, headers=headers, timeout=40, trust_env=False)
@@ -80,8 +83,7 @@ class Shop:
     def stop(self) -> None:
         for client in self.clients:
             client.close()
-        for program in reversed(self.programs):
-            program.stop()
+        processes.stop_all(self.programs)
         server.stop(self.folder / "d")
 
 
@@ -103,14 +105,20 @@ class _settings_of:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A platform whose module ``shop`` lies outside the project; nothing of it runs yet."""
+def module_of_tasks() -> str:
+    """Which of ``tests/samples`` the platform of a test module imports; a test module may name another one."""
+    return "shop"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, module_of_tasks: str) -> Iterator[Shop]:
+    """A platform whose module of tasks lies outside the project; nothing of it runs yet."""
     folder = tmp_path_factory.mktemp("s")
-    shutil.copy(SAMPLES / "shop.py", folder / "shop.py")
-    values: dict[str, object] = {"data_dir": folder / "d", "imports": "shop", "broker_timeout_s": 1.5}
+    shutil.copy(SAMPLES / f"{module_of_tasks}.py", folder)
+    values: dict[str, object] = {"data_dir": folder / "d", "imports": module_of_tasks, "cancel_grace_s": 1}
     if elsewhere := os.environ.get("TEST_BROKER_URL"):
         rabbitmq.clear(elsewhere)
-        values["broker_url"] = elsewhere
+    values |= rabbitmq.settings()
     running = Shop(folder, values)
     yield running
     running.stop()
@@ -130,8 +138,8 @@ def shop_web(shop: Shop) -> processes.Web:
 def new_caller(shop: Shop, shop_web: processes.Web) -> Callable[..., httpx2.Client]:
     """``new_caller("operator")``: a client that sends the key of a new user with that role."""
 
-    def make(role: str = "user") -> httpx2.Client:
-        return shop.caller(shop_web, role)
+    def make(role: str = "user", app_id: str | None = None) -> httpx2.Client:
+        return shop.caller(shop_web, role, app_id)
 
     return make
 
@@ -140,3 +148,26 @@ def new_caller(shop: Shop, shop_web: processes.Web) -> Callable[..., httpx2.Clie
 def ann(new_caller: Callable[..., httpx2.Client]) -> httpx2.Client:
     """A plain user, new for each test."""
     return new_caller()
+
+
+@pytest.fixture(scope="module")
+def steady_worker(
+    session_valkey: redis.Redis, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[processes.Worker]:
+    """One worker for all tests of a module, on the servers of this process's own settings, with the module ``shop``.
+
+    Not together with ``embedded``, which empties the server under it.
+    """
+    session_valkey.flushall()
+    folder = tmp_path_factory.mktemp("w")
+    shutil.copy(SAMPLES / "shop.py", folder)
+    state = server.endpoint(pytestconfig.stash[SESSION_DIR]).url
+    values: dict[str, object] = {"data_dir": folder, "redis_url": state, "broker_url": state, "imports": "shop"}
+    if elsewhere := os.environ.get("TEST_BROKER_URL"):
+        rabbitmq.clear(elsewhere)
+        values["broker_url"] = elsewhere
+    env = processes.environment(values | {"cancel_grace_s": 1}) | {"PYTHONPATH": str(folder)}
+    options = ["-n", f"steady{os.getpid()}@%h", "-l", "INFO", "-c", "2", *processes.ALONE]
+    with processes.Worker(options, folder / "worker.log", env) as worker:
+        worker.wait_until_ready()
+        yield worker

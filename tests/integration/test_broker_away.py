@@ -35,11 +35,12 @@ def valkey_pid(shop: Shop) -> int:
 
 
 def refused_in_time(ann: httpx2.Client) -> None:
-    began = time.monotonic()
-    answer = ann.post("/jobs", json=JOB)
-    assert time.monotonic() - began < 2.0
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert "nothing was accepted" in answer.json()["detail"]
+    for path, body in (("/jobs", JOB), ("/model/item", {"name": "bread"})):
+        began = time.monotonic()
+        answer = ann.post(path, json=body)
+        assert time.monotonic() - began < 2.0
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert "nothing was accepted" in answer.json()["detail"]
 
 
 def test_a_frozen_server_is_503_in_time_and_nothing_was_enqueued(shop: Shop, ann: httpx2.Client) -> None:
@@ -47,10 +48,12 @@ def test_a_frozen_server_is_503_in_time_and_nothing_was_enqueued(shop: Shop, ann
     with frozen(valkey_pid(shop)):
         refused_in_time(ann)
         began = time.monotonic()
+        assert ann.get("/queues").status_code == 503
+        assert time.monotonic() - began < 2
         assert (ann.get("/health").status_code, ann.get("/ready").status_code) == (200, 503)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 8
     assert eventually(lambda: ann.get("/ready").status_code == 200)
-    assert ann.get("/jobs").json()["total"] in (1, 2)  # the server may read, once thawed, what it was sent frozen
+    assert ann.get("/jobs").json()["total"] in (1, 2, 3)  # the server may read, once thawed, what it was sent frozen
 
 
 def test_a_killed_server_is_503_in_time_and_work_goes_on_when_it_is_back(shop: Shop, ann: httpx2.Client) -> None:
@@ -68,5 +71,6 @@ def test_a_refused_rabbitmq_is_503_in_time_and_leaves_no_record(shop: Shop, ann:
     with shop.start_web(broker_url="amqp://guest:guest@127.0.0.1:1//") as web:
         ann.base_url = web.url
         refused_in_time(ann)
+        assert (ann.get("/queues").status_code, ann.post("/queues/offload/pause").status_code) == (503, 403)
         assert ann.get("/ready").json()["checks"]["broker"] != "ok"
         assert ann.get("/jobs").json()["total"] == 0

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.usefixtures("nothing_enqueued")
         ({"task": "shop.add", "args": [1, 2], "queue": "dead-letter"}, 422, "there is no queue"),
         ({"task": "shop.add", "args": [1, 2], "countdown": -1}, 422, "greater than or equal to 0"),
         ({"task": "shop.add", "args": [1, 2], "countdown": 1, "eta": "2027-01-01T00:00:00Z"}, 422, "not both"),
+        ({"task": "shop.add", "args": [1, 2], "eta": "9999-12-31T23:59:59-12:00"}, 422, "year 9998 at the latest"),
         ({"task": "shop.add", "args": [1, 2], "max_retries": -1}, 422, "greater than or equal to 0"),
         ({"task": "shop.add", "args": {}}, 422, "valid array"),
         ({"task": "shop.add", "argz": []}, 422, "Extra inputs are not permitted"),

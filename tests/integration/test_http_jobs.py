@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from tests.integration.asking import ended, submit
-from tests.integration.conftest import Shop
 from tests.waiting import eventually
 
 WAIT = {"Prefer": "wait=15"}
@@ -39,13 +38,18 @@ def test_progress_is_seen_while_it_runs_and_cleared_for_the_next_attempt(ann: ht
         ("broken", "ValueError", "it is broken"),
         ("not_json", "NotJSON", "the result is not JSON: builtins.object has no JSON form"),
         ("too_large", "TooLarge", "PLATFORM_RESULT_MAX_BYTES"),
-        ("die", "WorkerLostError", "exitcode 3"),
+        ("die", "WorkerCrashed", "exit code 3"),
     ],
 )
 def test_a_failure_says_what_went_wrong(ann: httpx2.Client, task: str, error_type: str, text: str) -> None:
     job = ended(ann, submit(ann, task)["job_id"])
     assert (job["state"], job["result"], job["error"]["type"]) == ("failed", None, error_type)
     assert text in job["error"]["message"]
+
+
+def test_a_caller_that_waits_for_a_failure_is_told_of_its_dead_letter(ann: httpx2.Client) -> None:
+    answer = ann.post("/jobs", json={"task": "shop.broken"}, headers={"Prefer": "wait=20"}).json()
+    assert (answer["state"], answer["dead_letter_id"] is not None) == ("failed", True)
 
 
 def test_retries_count_as_attempts_of_one_job(ann: httpx2.Client) -> None:
@@ -75,11 +79,10 @@ def test_a_running_job_stops_at_its_next_progress_report(ann: httpx2.Client) -> 
     assert ended(ann, job_id)["state"] == "cancelled"
 
 
-def test_a_running_job_that_never_reports_is_stopped_after_the_grace_period(shop: Shop, ann: httpx2.Client) -> None:
-    with shop.start_web(cancel_grace_s=0.5) as web:
-        job_id = submit(ann, "stubborn", 60)["job_id"]
-        eventually(lambda: ann.get(f"/jobs/{job_id}").json()["state"] == "running")
-        assert httpx2.delete(f"{web.url}/jobs/{job_id}", headers=ann.headers).status_code == 202
+def test_a_running_job_that_never_reports_is_stopped_after_the_grace_period(ann: httpx2.Client) -> None:
+    job_id = submit(ann, "stubborn", 60)["job_id"]
+    eventually(lambda: ann.get(f"/jobs/{job_id}").json()["state"] == "running")
+    assert ann.delete(f"/jobs/{job_id}").status_code == 202
     assert ended(ann, job_id)["state"] == "cancelled"
     assert ended(ann, submit(ann, "add", 1, 2)["job_id"])["state"] == "completed"
 

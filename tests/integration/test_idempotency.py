@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,9 @@ import pytest
 
 from tests.integration.asking import ended
 from tests.integration.conftest import Shop
+from tests.integration.test_broker_away import frozen, valkey_pid
+from tests.waiting import eventually
+from web.idempotency import UNDER_WAY_S
 
 JOB = {"task": "shop.add", "args": [1, 2]}
 
@@ -81,3 +85,26 @@ def test_functions_and_actions_take_keys_and_tokens_are_never_kept(ann: httpx2.C
     assert one["job_id"] == two["job_id"]
     tokens = [ann.post("/session/tokens", json={}, headers=key).json()["token"] for _ in range(2)]
     assert tokens[0] != tokens[1]
+
+
+def test_a_refusal_that_could_not_take_its_word_back_does_not_refuse_for_long(
+    shop: Shop, ann: httpx2.Client, key: dict
+) -> None:
+    with frozen(valkey_pid(shop)):
+        assert ann.post("/jobs", json=JOB, headers=key).status_code == 503
+    thawed_at = time.monotonic()
+    eventually(lambda: ann.post("/jobs", json=JOB, headers=key).status_code == 202, 15, poll_s=0.2)
+    assert time.monotonic() - thawed_at < UNDER_WAY_S + 2
+
+
+def test_a_request_that_takes_long_holds_its_key_all_the_time(ann: httpx2.Client, key: dict) -> None:
+    waits = key | {"Prefer": f"wait={2 * UNDER_WAY_S}"}
+    with ThreadPoolExecutor(1) as pool:  # nobody works, so it waits to the end
+        first = pool.submit(ann.post, "/jobs", json=JOB, headers=waits)
+        eventually(lambda: ann.get("/jobs").json()["total"] == 1)
+        answers: list[httpx2.Response] = []
+        eventually(lambda: answers.append(ann.post("/jobs", json=JOB, headers=key)) or first.done(), 30, poll_s=0.2)
+    assert first.result().status_code == 202
+    told = [answer.status_code == 409 or "Idempotent-Replayed" in answer.headers for answer in answers]
+    assert told.count(False) == 0
+    assert len(answers) > UNDER_WAY_S

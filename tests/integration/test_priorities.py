@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.integration.asking import submit
 from tests.integration.conftest import Shop
@@ -14,6 +16,7 @@ from tests.waiting import eventually
 JOBS = 200
 
 
+@pytest.mark.skipif(os.environ.get("TEST_QUEUE_TYPE") == "quorum", reason="quorum queues have priorities from 4.0 on")
 def test_of_200_waiting_jobs_the_most_urgent_start_first(shop: Shop, ann: httpx2.Client, tmp_path: Path) -> None:
     gate, order = tmp_path / "gate", tmp_path / "order"
     with shop.start_worker(concurrency=1):

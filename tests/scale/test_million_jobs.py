@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from platform import embedded as server
-from platform.jobs.ledger import Ledger, NewJob
+from platform.jobs.facts import NewJob
+from platform.jobs.ledger import Ledger
 from platform.jobs.states import State
 from platform.settings import Settings
 
@@ -49,7 +50,7 @@ def _add(ledger: Ledger, pipe: redis.client.Pipeline, create: str, finish: str, 
     queue = "batch" if number % 2 else "offload"
     job = NewJob(f"{number:07}", f"task{number % 20}", queue, 5, owner=f"owner{number % 50}")
     pairs = [part for pair in job.fields(1_000_000 + number).items() for part in pair]
-    pipe.evalsha(create, 0, ledger.prefix, job.job_id, "pending", 0, 0, *pairs)
+    pipe.evalsha(create, 0, ledger.prefix, job.job_id, "pending", 0, 0, "", *pairs)
     outcome = "completed" if number % 10 == 0 else "failed" if number % 100 == 1 else None
     if outcome:
         pipe.evalsha(finish, 0, ledger.prefix, job.job_id, 5_000_000, outcome, ",pending,", "", 60_000, 0)

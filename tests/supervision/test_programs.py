@@ -34,8 +34,8 @@ def test_rabbitmq_alone_still_needs_valkey_for_the_records(settings_env: Callabl
     assert "valkey" in configured()
 
 
-def test_a_worker_may_take_as_long_as_a_cancelled_job(settings_env: Callable[..., None]) -> None:
-    settings_env(cancel_grace_s=90)
+def test_a_worker_may_take_as_long_as_it_gives_its_jobs(settings_env: Callable[..., None]) -> None:
+    settings_env(shutdown_timeout_s=90)
     assert configured()["worker1"].stop_s > 90
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deploy.supervision import record
 from platform import embedded
+from platform.migrations import HEAD
 from tests.supervision.installation import Installation
 from tests.waiting import eventually
 
@@ -38,6 +41,21 @@ def test_a_valkey_started_on_demand_is_taken_over_with_its_data(installation: In
         f"print(server.get('kept'), server.info('server')['process_id'])"
     )
     assert asked.stdout.split() == ["b'1'", str(installation.pid("valkey"))]
+
+
+def test_the_schema_is_up_to_date_even_if_nobody_has_used_it_yet(installation: Installation) -> None:
+    assert installation.celery("up", "--detach").returncode == 0
+    with closing(sqlite3.connect(installation.place.data_dir / "platform.db")) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+        indexes = database.execute("SELECT name FROM sqlite_master WHERE name LIKE 'ix_documents_task_status_%'")
+        assert len(indexes.fetchall()) == 1  # a model's indexes are else made when its first document is
+
+
+def test_a_database_that_is_away_is_told_before_anything_starts(installation: Installation) -> None:
+    done = installation.celery("up", "--detach", database_url="postgresql://ann:geheim@127.0.0.1:1/name")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: nothing was started: the database postgresql+psycopg://ann:***@127.0.0.1:1")
+    assert record.load(installation.place) is None
 
 
 # Found out only by the worker itself: what cannot be imported at all is refused before anything starts.

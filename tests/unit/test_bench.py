@@ -111,6 +111,13 @@ def test_the_table_has_a_row_for_each_system(results: Results) -> None:
     ]
 
 
+def test_many_measures_have_a_row_each(results: Results) -> None:
+    results.measures = [*results.measures, *(Measure(f"m{n}", "More", "s", True) for n in range(report.MOST_COLUMNS))]
+    shown = report.table(results)
+    cells = [list(column.cells)[:2] for column in shown.columns]
+    assert cells == [["Sent, letters/s", "Late, ms"], ["2 000 2.67×", "–"], ["750", "1.87"]]
+
+
 def test_ratios_are_explained_where_there_are_any(results: Results) -> None:
     assert report.caption(results, MACHINE, AT).endswith("2026-11-22. × is the ratio to Post.")
     results.systems = results.systems[:1]
@@ -191,6 +198,29 @@ def test_a_short_run_of_the_platform_alone(tmp_path: Path) -> None:
     assert set(measured) == {"submit", "run", "latency_p50", "latency_p99"}
     assert all(found["median"] > 0 and found["ratio"] is None for found in measured.values())
     assert str(tmp_path) not in (tmp_path / "jobs.json").read_text()
+
+
+def test_a_short_run_of_routing_alone(tmp_path: Path) -> None:
+    arguments = ["--systems", "100", "--jobs", "100", "--repeat", "1", "--output", tmp_path]
+    done = run(sys.executable, "-m", "bench", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"routing.json", "routing.svg"}
+    measured = json.loads((tmp_path / "routing.json").read_text())["systems"]["100"]["measured"]
+    assert set(measured) == {"batch", "single", "deliver"}
+    assert all(found["median"] > 0 for found in measured.values())
+
+
+@pytest.mark.packaging
+def test_a_short_run_of_the_pipeline(tmp_path: Path) -> None:
+    """Changes lost, failed or given up as gaps end it with an error."""
+    done = run(sys.executable, "-m", "bench", "pipeline", "--jobs", "10", "--repeat", "1", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    measured = {
+        key: set(system["measured"])
+        for key, system in json.loads((tmp_path / "pipeline.json").read_text())["systems"].items()
+    }
+    assert measured["create"] == measured["patch"] > {"rate", "cpu_write", "in_write", "in_records"}
+    assert measured["http"] == {"rate", "idle_p50", "offered_p50", "offered_p99"}
 
 
 @pytest.mark.packaging

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -52,6 +53,20 @@ def is_answering(data_dir: Path) -> bool:
 
 def permissions(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_child_forked_by_another_thread_keeps_no_lock(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with embedded._locked(folder):
+        child = os.fork()
+        if not child:
+            signal.pause()
+    try:
+        with (folder / "endpoint.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_the_endpoint_is_chosen_once(folder: Path) -> None:

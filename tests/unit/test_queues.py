@@ -55,3 +55,12 @@ def test_a_task_is_routed_to_the_queue_it_was_declared_with() -> None:
 
     assert queues.route("t", (), {}, {}, Declared()) == {"queue": "batch"}
     assert queues.route("t", (), {}, {}, None) is None
+
+
+def test_quorum_queues_ask_for_no_priorities_and_for_no_end_of_deliveries() -> None:
+    for queue in queues.declared(Settings(queue_type="quorum")):
+        assert queue.queue_arguments == {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 2**31 - 1,
+            "x-consumer-timeout": 30 * 24 * 3600 * 1000,
+        }

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import builtins
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import httpx2
 
-from web.client import functions, jobs, resources, service, sessions
+from web.client import deadletters, documents, functions, jobs, resources, service, sessions
 from web.client.connection import DEFAULT_TIMEOUT_S, Connection
 from web.client.exchange import Flow, Request, checked
 from web.client.methods import describe
-from web.client.models import FunctionResult, Job, SessionInfo, State
+from web.client.models import (
+    Accepted,
+    DeadLetter,
+    DeathReason,
+    Document,
+    FunctionResult,
+    Job,
+    LetterState,
+    SessionInfo,
+    State,
+)
 from web.client.retrying import RETRYING, Patience, reporting_trouble
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F")
+Operations = Sequence[Mapping[str, Any]]
 
 
 class Carrier:
@@ -76,6 +89,29 @@ class Jobs(Topic):
             yield from self._carrier.run(listing.next())
 
 
+class DeadLetters(Topic):
+    """``client.dead_letters``; for operators"""
+
+    get = method(deadletters.get)
+    edit = method(deadletters.edit)
+    replay = method(deadletters.replay)
+    replay_all = method(deadletters.replay_all)
+    discard = method(deadletters.discard)
+
+    def list(
+        self,
+        *,
+        reason: DeathReason | None = None,
+        task: str | None = None,
+        queue: str | None = None,
+        state: LetterState = "dead",
+    ) -> Iterator[DeadLetter]:
+        """All that match, last died first, fetched as they are read (see ``web.client.deadletters.Listing``)."""
+        listing = deadletters.Listing(reason, task, queue, state)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+
 class Resources(Topic):
     """``client.resources``"""
 
@@ -83,6 +119,63 @@ class Resources(Topic):
     get = method(resources.get)
     delete = method(resources.delete)
     action = method(resources.action)
+
+
+class Documents(Topic, Generic[F]):
+    """``client.model("note")``: the documents of one type.
+
+    A change goes through the pipeline: without ``wait_s`` its method returns what was Accepted, with it the stored
+    Document, or raises WaitTimeout after so many seconds while the job goes on. ``if_version`` refuses a change
+    unless the document has that version. Raises NotFoundError for an unknown type, a document that is not there or
+    another's; APIError: 422 for what does not fit the model, with ``errors``, 409 for a version or ``test`` that
+    does not hold.
+    """
+
+    def __init__(self, carrier: Carrier, kind: documents.Kind[F]):
+        super().__init__(carrier)
+        self._kind = kind
+
+    @overload
+    def create(
+        self, fields: F | Mapping[str, Any], *, wait_s: float, idempotency_key: str | None = None
+    ) -> Document[F]: ...
+    @overload
+    def create(
+        self, fields: F | Mapping[str, Any], *, wait_s: None = None, idempotency_key: str | None = None
+    ) -> Accepted: ...
+    def create(
+        self, fields: F | Mapping[str, Any], *, wait_s: float | None = None, idempotency_key: str | None = None
+    ) -> Document[F] | Accepted:
+        """A new document, yours; with ``idempotency_key`` repeating the call makes no other."""
+        return self._carrier.run(self._kind.create(fields, wait_s, idempotency_key))
+
+    def get(self, id: str) -> Document[F]:
+        """The document as it was stored last."""
+        return self._carrier.run(self._kind.get(id))
+
+    @overload
+    def patch(
+        self, id: str, operations: Operations, *, wait_s: float, if_version: int | None = None
+    ) -> Document[F]: ...
+    @overload
+    def patch(
+        self, id: str, operations: Operations, *, wait_s: None = None, if_version: int | None = None
+    ) -> Accepted: ...
+    def patch(
+        self, id: str, operations: Operations, *, wait_s: float | None = None, if_version: int | None = None
+    ) -> Document[F] | Accepted:
+        """Change it by RFC 6902: ``patch(id, [{"op": "replace", "path": "/title", "value": "new"}])``; all or none."""
+        return self._carrier.run(self._kind.patch(id, operations, if_version, wait_s))
+
+    def delete(self, id: str, *, wait_s: float | None = None, if_version: int | None = None) -> Accepted:
+        """Delete it; with ``wait_s`` it is gone when this returns."""
+        return self._carrier.run(self._kind.delete(id, if_version, wait_s))
+
+    def list(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document[F]]:
+        """All that match, fetched as they are read: ``list({"status": "open", "n": {"$gte": 3}})``."""
+        listing = documents.Listing(self._kind, filter)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
 
 
 class Client(Topic):
@@ -104,6 +197,7 @@ class Client(Topic):
     ):
         super().__init__(Carrier(Connection(base_url, api_key, timeout_s), transport))
         self.jobs = Jobs(self._carrier)
+        self.dead_letters = DeadLetters(self._carrier)
         self.resources = Resources(self._carrier)
 
     session = method(sessions.session)
@@ -111,6 +205,14 @@ class Client(Topic):
     health = method(service.health)
     ready = method(service.ready)
     status = method(service.status)
+
+    @overload
+    def model(self, type: str) -> Documents[dict[str, Any]]: ...
+    @overload
+    def model(self, type: str, fields: builtins.type[F]) -> Documents[F]: ...
+    def model(self, type: str, fields: Any = dict) -> Documents[Any]:
+        """The documents of a type; ``fields``: what theirs are read as, a dataclass or msgspec.Struct."""
+        return Documents(self._carrier, documents.Kind(type, fields))
 
     def call(self, module: str, function: str, /, **arguments: Any) -> FunctionResult:
         """Call a registered function and wait for its result, at most ``timeout_s``.

@@ -51,7 +51,7 @@ class Connection:
         content = None
         if request.body is not None:
             content = msgspec.json.encode(request.body)
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         return {
             "method": request.method,
             "url": request.path,

@@ -10,6 +10,10 @@ from typing import Any, Generic, Literal, TypeVar
 T = TypeVar("T")
 
 State = Literal["pending", "scheduled", "running", "retrying", "completed", "failed", "cancelled"]
+LetterState = Literal["dead", "replayed", "discarded"]
+DeathReason = Literal[
+    "retries_exhausted", "rejected", "worker_lost", "time_limit", "expired", "unregistered", "undecodable", "invalid"
+]
 FINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -24,15 +28,23 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job's latest attempt failed: the exception's class and text."""
+    """Why a job's latest attempt failed: the exception's class and text.
+
+    ``facts`` is what it says to programs, such as ``{"errors": [{"loc": ["title"], "msg": "…"}], …}``.
+    """
 
     type: str
     message: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job at one moment. ``priority`` 0–9, 9 most urgent; times are aware, in UTC; ``result`` is any JSON."""
+    """A job at one moment. ``priority`` 0–9, 9 most urgent; times are aware, in UTC; ``result`` is any JSON.
+
+    ``eta`` is the time a scheduled or retrying job waits for; ``waiting_for`` is what else keeps one from being handed
+    to a worker, such as ``limit task:shop.sync:ann``.
+    """
 
     job_id: str
     task: str
@@ -49,6 +61,8 @@ class Job:
     parent_id: str | None = None
     dead_letter_id: str | None = None
     created_at: datetime | None = None
+    eta: datetime | None = None
+    waiting_for: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -56,6 +70,54 @@ class Job:
     def is_final(self) -> bool:
         """Whether nothing about it will change any more."""
         return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class DeathError:
+    """Why a message died; ``traceback`` is empty where there is none."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it came: ``base64`` of its ``bytes`` bytes; ``headers`` None for bytes that are no message."""
+
+    base64: str = field(repr=False)
+    bytes: int
+    content_type: str | None = None
+    headers: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be delivered again by itself; times are aware, in UTC.
+
+    ``evidence`` is of a death by force (``signal``, ``exit_code``, ``peak_memory_bytes``, ``deaths``). ``original``
+    (the arguments before they were edited), ``message`` and ``history`` come only where one letter is asked for.
+    """
+
+    dead_letter_id: str
+    job_id: str | None
+    task: str
+    queue: str
+    reason: DeathReason
+    error: DeathError
+    state: LetterState
+    dead_at: datetime
+    first_failed_at: datetime
+    attempts: int = 0
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    replayed: int = 0
+    evidence: Mapping[str, Any] | None = None
+    owner: str | None = None
+    app_id: str | None = None
+    original: Mapping[str, Any] | None = None
+    message: RawMessage | None = None
+    history: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +150,31 @@ class Resource:
     properties: Mapping[str, Any]
     job_id: str
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[T]):
+    """A document as it was stored last; ``version`` counts its changes from 1, times are aware, in UTC.
+
+    ``fields`` are its model's, as a dict or as what ``client.model(type, fields=…)`` was given.
+    """
+
+    type: str
+    id: str
+    version: int
+    fields: T
+    app_id: str
+    user_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A change that was accepted and not waited for: the document's id, and the job to wait for."""
+
+    id: str
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)

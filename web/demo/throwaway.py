@@ -160,6 +160,7 @@ class Throwaway:
             "flower_port": flower_port,
             "flower_user": FLOWER_USER,
             "files_roots": [str(files_root)],
+            "imports": ["web.demo.stages"],
         }
         try:
             self.config.write_text("".join(f"{name} = {toml(value)}\n" for name, value in values.items()), "utf-8")

@@ -27,14 +27,16 @@ redis.call('HSET', key, 'state', to, unpack(set))
 if keep > 0 then
   redis.call('HSET', key, 'finished_at', ARGV[3])
   redis.call('HDEL', key, 'cancel_requested_at')
-  redis.call('ZADD', p .. 'jobs:expiry', now + keep, id)
-  redis.call('HINCRBY', p .. 'metrics:jobs', job.task .. '\31' .. job.queue .. '\31' .. to, 1)
+  enter(p .. 'jobs:expiry', math.max(now + keep, unlock(p, id, job, to)), id)
+  add(p .. 'metrics:jobs', job.task .. '\31' .. job.queue .. '\31' .. to, 1)
+  tally(p, job.queue, to, now)
   if was == 'running' and job.started_at ~= '' then
     observe(p, 'run', job.task, job.queue, now - tonumber(job.started_at))
   end
 end
 if to == 'retrying' then
-  redis.call('HINCRBY', p .. 'metrics:jobs', job.task .. '\31' .. job.queue .. '\31' .. 'retried', 1)
+  redis.call('HSETNX', key, 'first_failed_at', ARGV[3])
+  add(p .. 'metrics:jobs', job.task .. '\31' .. job.queue .. '\31' .. 'retried', 1)
 end
 announce(p, id, to)
 return {1, to}

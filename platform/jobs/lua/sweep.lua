@@ -4,8 +4,12 @@ local due = redis.call('ZRANGEBYSCORE', p .. 'jobs:expiry', '-inf', ARGV[2], 'LI
 for _, id in ipairs(due) do
   local key = p .. 'job:' .. id
   local job = read(key)
-  if job then unindex(p, id, job) end
+  if job then
+    unindex(p, id, job)
+    unlock(p, id, job, '')
+  end
   redis.call('DEL', key)
+  forget_delayed(p, id)
   redis.call('ZREM', p .. 'jobs:expiry', id)
 end
 return #due

@@ -1,2 +1,2 @@
--- A delivery is over. ARGV: hash of what is held, tag.
-return redis.call('HDEL', ARGV[1], ARGV[2])
+-- Deliveries are over. ARGV: hash of what is held, their tags.
+return redis.call('HDEL', ARGV[1], unpack(ARGV, 2))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from platform.jobs.ledger import Ledger, NewJob
+from platform.jobs.facts import NewJob
+from platform.jobs.ledger import Ledger
 from platform.jobs.states import State
 
 TASKS, QUEUES, OWNERS = ["t1", "t2", "t3"], ["offload", "batch"], ["ann", "bob", ""]
@@ -77,9 +78,9 @@ def test_counts_are_those_of_the_lists(ledger: Ledger, jobs: list[dict[str, Any]
 def test_a_broad_question_is_bounded_and_says_so(
     ledger: Ledger, jobs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("platform.jobs.ledger.MOST_PROBES", 0)
+    monkeypatch.setattr("platform.jobs.records.MOST_PROBES", 0)
     page = ledger.list(task="t1", queue="batch", limit=10)
     assert (page.is_exact, page.total) == (False, 0)
-    monkeypatch.setattr("platform.jobs.ledger.MOST_PROBES", 10_000)
+    monkeypatch.setattr("platform.jobs.records.MOST_PROBES", 10_000)
     page = ledger.list(task="t1", queue="batch", limit=10)
     assert (page.is_exact, page.total) == (True, len(expected(jobs, {"task": "t1", "queue": "batch"})))

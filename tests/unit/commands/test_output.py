@@ -42,6 +42,26 @@ def test_off_a_terminal_no_cell_is_cut(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("columns", "head", "row"),
+    [
+        (100, "Id Task Queue Error", f"{'i' * 36} shop.charge offload {'e' * 30}"),
+        (80, "Id Task Queue Error", f"{'i' * 36} shop.charge offload {'e' * 14}…"),
+        (75, "Id Task Error", f"{'i' * 36} shop.charge {'e' * 19}…"),
+        (60, "Id Task", f"{'i' * 36} shop.charge"),
+    ],
+)
+def test_a_narrow_terminal_does_without_what_can_be_spared(
+    columns: int, head: str, row: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    cells = ["i" * 36, "shop.charge", "offload", "e" * 30]
+    print_table(["Id", "Task", "Queue", "Error"], [cells], spare=["Queue", "Error"], elastic="Error")
+    first, _, second = lines(click.unstyle(capsys.readouterr().out))
+    assert (first.split(), second.split()) == (head.split(), row.split())
+
+
+@pytest.mark.parametrize(
     ("typed", "shown"),
     [("[red]x[/red]", "[red]x[/red]"), (":smile:", ":smile:"), ("a\x1b[31mb", "a\ufffd[31mb"), ("a\nb", "a\ufffdb")],
 )

@@ -1,4 +1,4 @@
-"""The bodies, queries and answers of the API, as pydantic models: what is checked is what ``/docs`` shows."""
+"""``/jobs``"""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from platform.jobs.states import State
+from web.schemas.body import MAX_ARGUMENTS, Body, whole
+from web.schemas.paging import PageAnswer, Paging
 
-MAX_ARGUMENTS = 10_000
 StateName = Literal["pending", "scheduled", "running", "retrying", "completed", "failed", "cancelled"]
 
-
-def _whole(value: object) -> object:
-    """JSON Schema calls 9.0 an integer; strict pydantic does not."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 # The validator stands after Field: before it, the bounds would be missing from the schema.
-Priority = Annotated[int, Field(ge=0, le=9, description="9 is most urgent; default 5"), BeforeValidator(_whole)]
-Retries = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_whole)]
+Priority = Annotated[int, Field(ge=0, le=9, description="9 is most urgent; default 5"), BeforeValidator(whole)]
+Retries = Annotated[int, Field(ge=0, le=1000), BeforeValidator(whole)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
-
 
 JOB: dict[str, JsonValue] = {
     "job_id": "516065f2-5752-47c1-bbcd-b7fd0b4b01e8",
@@ -40,22 +34,11 @@ JOB: dict[str, JsonValue] = {
     "parent_id": None,
     "dead_letter_id": None,
     "created_at": "2026-11-22T10:00:00.123Z",
+    "eta": None,
+    "waiting_for": None,
     "started_at": "2026-11-22T10:00:00.131Z",
     "finished_at": "2026-11-22T10:00:00.140Z",
 }
-
-# Members are up to the function, provider or action.
-Members = Annotated[dict[str, Any], Field(examples=[{"path": "/some/folder"}])]
-
-
-class Html(str):
-    """An answer that is a page."""
-
-
-class Body(BaseModel):
-    """A request body: unknown members are an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class JobRequest(Body):
@@ -87,6 +70,7 @@ class Progress(BaseModel):
 class JobError(BaseModel):
     type: str
     message: str
+    facts: dict[str, Any] | None = Field(None, description="what the error says to programs; left out without any")
 
 
 class JobAnswer(BaseModel):
@@ -109,33 +93,14 @@ class JobAnswer(BaseModel):
     parent_id: str | None = Field(description="the job that submitted it")
     dead_letter_id: str | None
     created_at: str | None
+    eta: str | None = Field(description="the time it waits for, while it is scheduled or retrying")
+    waiting_for: str | None = Field(description="what else holds it back: `limit task:shop.sync:ann`")
     started_at: str | None
     finished_at: str | None
 
 
-class PageAnswer(BaseModel):
-    """One page of a list."""
-
-    total: int
-    page: int
-    limit: int
-    pages: int
-
-
 class JobPage(PageAnswer):
     items: list[JobAnswer]
-
-
-class Paging(BaseModel):
-    """Which part of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-    page: int = Field(1, ge=1, le=1_000_000, description="counts from 1")
-    limit: int = Field(50, ge=1, le=500, description="items per page")
-
-    @property
-    def offset(self) -> int:
-        return (self.page - 1) * self.limit
 
 
 class JobFilter(Paging):
@@ -149,27 +114,3 @@ class WaitQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     wait: float = Field(0, ge=0, le=30, description="up to so many seconds for the job to end")
-
-
-class FunctionAnswer(BaseModel):
-    """What a function returned."""
-
-    result: Any
-    job_id: str
-
-
-class ResourceAnswer(BaseModel):
-    """A resource as last stored."""
-
-    provider: str
-    type: str
-    name: str
-    version: int
-    properties: dict[str, Any]
-    job_id: str
-    updated_at: str
-
-
-def page_of(items: list[dict[str, Any]], total: int, paging: Paging) -> dict[str, Any]:
-    pages = -(-total // paging.limit)
-    return {"items": items, "total": total, "page": paging.page, "limit": paging.limit, "pages": pages}
