@@ -17,7 +17,7 @@ from bench import machine, report
 from bench.measures import BenchmarkFailed, Options
 
 #: Name to module; the module is imported when the benchmark is asked for.
-BENCHMARKS = {"jobs": "bench.jobs"}
+BENCHMARKS = {"jobs": "bench.jobs", "pipeline": "bench.pipeline", "routing": "bench.routing"}
 RESULTS = Path(__file__).parent / "results"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(chosen.jobs, chosen.repeat, tuple(chosen.systems))
     try:
         for name in dict.fromkeys(chosen.names or BENCHMARKS):
-            _run(modules[name], options, chosen.output)
+            # One that has none of the systems asked for would write a file with nothing in it.
+            if not chosen.systems or set(chosen.systems) & set(modules[name].SYSTEMS):
+                _run(modules[name], options, chosen.output)
     except BenchmarkFailed as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 1

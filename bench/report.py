@@ -14,6 +14,9 @@ from rich.table import Table
 from bench import chart
 from bench.measures import Measure, Results, System
 
+#: Of a table that fits a terminal.
+MOST_COLUMNS = 6
+
 
 def write(results: Results, machine: Mapping[str, str | int | float], at: datetime, folder: Path) -> list[Path]:
     """Write ``NAME.json`` and ``NAME.svg`` into the folder, made if need be; returns both paths."""
@@ -70,14 +73,24 @@ def caption(results: Results, machine: Mapping[str, str | int | float], at: date
 
 
 def table(results: Results) -> Table:
-    """Medians with the ratio to the baseline behind each."""
+    """Medians with the ratio to the baseline behind each; a row for each system, or for each of many measures."""
     shown = Table(title=results.title, box=box.SIMPLE_HEAD, caption=_legend(results))
     shown.add_column("", no_wrap=True)
+    if len(results.measures) > MOST_COLUMNS:
+        return _with_rows_of_measures(shown, results)
     for measure in results.measures:
         shown.add_column(f"{measure.title}, {measure.unit}", justify="right", min_width=11)
     for system in results.systems:
         style = "bold" if system.is_ours else ""
         shown.add_row(system.label, *(_cell(results, system, m) for m in results.measures), style=style)
+    return shown
+
+
+def _with_rows_of_measures(shown: Table, results: Results) -> Table:
+    for system in results.systems:
+        shown.add_column(system.label, justify="right", min_width=11)
+    for measure in results.measures:
+        shown.add_row(f"{measure.title}, {measure.unit}", *(_cell(results, s, measure) for s in results.systems))
     return shown
 
 

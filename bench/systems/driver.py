@@ -66,8 +66,12 @@ class Driver:
 
 def main() -> None:
     system = import_module(sys.argv[1])
-    driver = Driver(system)
-    _say({"python": sys.version.split()[0], system.DISTRIBUTION: version(system.DISTRIBUTION)})
+    answer_all(Driver(system), {"python": sys.version.split()[0], system.DISTRIBUTION: version(system.DISTRIBUTION)})
+
+
+def answer_all(driver: Any, versions: dict[str, str]) -> None:
+    """Do what is asked on standard input by the driver's public methods, until it ends."""
+    _say(versions)
     for line in sys.stdin:
         asked = json.loads(line)
         _say(getattr(driver, asked["do"])(asked["jobs"]))
