@@ -1,7 +1,7 @@
 """Who is asking: an API key, an access token or the session cookie, checked against the accounts of now.
 
 Nothing is kept on the server, so what a credential says is not enough: its account must still be there and
-active. That answer, with role and tenant, may be 5 s old.
+active, and its device not revoked since. These answers, with role and tenant, may be 5 s old.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Literal
 
 from flask import Request
 
-from platform.accounts import Account, RecentAnswers, find_account, find_by_key
+from platform.accounts import Account, RecentAnswers, find_account, find_by_key, public_id_of, revocations
 from web.problems import Problem
-from web.tokens import BadToken, Claims, Purpose, RefusedAccount, UntrustedToken, read
+from web.scope import Scope
+from web.tokens import BadToken, Claims, Purpose, RefusedAccount, RevokedDevice, UntrustedToken, read
 
 COOKIE = "platform_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -28,6 +29,7 @@ RECENT_MAX_ENTRIES = 10_000
 Via = Literal["key", "session", "access", "token"]
 _VIA: dict[Purpose, Via] = {Purpose.SESSION: "session", Purpose.ACCESS: "access", Purpose.TOKEN: "token"}
 _recent: RecentAnswers[str, Account | None] = RecentAnswers(RECENT_TTL_S, RECENT_MAX_ENTRIES)
+_recent_devices: RecentAnswers[tuple[str, str], int | None] = RecentAnswers(RECENT_TTL_S, RECENT_MAX_ENTRIES)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Caller:
     """The account behind a request, and how it was recognised.
 
     ``expires_at`` (UTC) ends the credential, never for a key; ``session_id`` is the sign-in it stems from;
-    ``csrf_token`` is known for the cookie only, ``device_id`` for a socket token that named one.
+    ``csrf_token`` is known for the cookie only, ``key_id`` (the public id) for a key, ``device_id`` for a socket token
+    that named one, and with it ``device_revoked_at``: that device's revocations up to then do not concern this caller
+    (in ms by the store's clock).
     """
 
     account_id: str
@@ -47,10 +51,20 @@ class Caller:
     session_id: str | None = None
     device_id: str | None = None
     csrf_token: str | None = field(default=None, repr=False)
+    key_id: str | None = None
+    device_revoked_at: int = 0
+    scope: Scope = Scope.EVERYTHING
 
     @property
     def account(self) -> Account:
         return Account(self.account_id, self.email, self.role, self.app_id)
+
+    @property
+    def revocable_as(self) -> list[str]:
+        """What may be revoked (``platform.accounts.revocations``) to end this credential."""
+        key = [revocations.of_key(self.key_id)] if self.key_id else []
+        device = [revocations.of_device(self.account_id, self.device_id)] if self.device_id else []
+        return [revocations.of_user(self.account_id), *key, *device]
 
     def has_role(self, role: str) -> bool:
         return self.account.has_role(role)
@@ -80,7 +94,7 @@ def identify(request: Request, *, tokens: bool = False) -> Caller | None:
     try:
         if credential:
             return caller_from(credential, tokens=tokens)
-        caller = _from_claims(Purpose.SESSION, cookie) if cookie else None
+        caller = from_cookie(cookie) if cookie else None
     except BadToken as exc:
         raise Problem(401, str(exc), headers=CHALLENGE) from exc
     if caller is not None and request.method not in SAFE_METHODS:
@@ -89,7 +103,10 @@ def identify(request: Request, *, tokens: bool = False) -> Caller | None:
 
 
 def caller_from(credential: str, *, tokens: bool = False) -> Caller:
-    """Whom an API key or access token stands for; with ``tokens`` also a socket token. Raises BadToken."""
+    """Whom an API key or access token stands for; with ``tokens`` also a socket token.
+
+    Raises BadToken, DatabaseUnavailable and, for a socket token of a device, BrokerUnavailable.
+    """
     if credential.startswith(KEY_PREFIX):
         return _from_key(credential)
     try:
@@ -98,6 +115,11 @@ def caller_from(credential: str, *, tokens: bool = False) -> Caller:
         if not tokens:
             raise
     return _from_claims(Purpose.TOKEN, credential)
+
+
+def from_cookie(cookie: str) -> Caller:
+    """Whom the session cookie stands for. Raises BadToken, DatabaseUnavailable."""
+    return _from_claims(Purpose.SESSION, cookie)
 
 
 def bearer(request: Request) -> str | None:
@@ -110,7 +132,7 @@ def _from_key(key: str) -> Caller:
     account = find_by_key(key)
     if account is None:
         raise BadToken("API key", "is wrong, revoked or of a disabled user; make one with `keys add`")
-    return Caller(account.id, account.email, account.role, account.app_id, via="key")
+    return Caller(account.id, account.email, account.role, account.app_id, via="key", key_id=public_id_of(key))
 
 
 def _from_claims(purpose: Purpose, value: str) -> Caller:
@@ -118,7 +140,14 @@ def _from_claims(purpose: Purpose, value: str) -> Caller:
     account = _recent.get(claims.account_id, find_account)
     if account is None:
         raise RefusedAccount(purpose.kind)
+    if claims.device_id is not None and _device_revoked_at(claims) > claims.device_revoked_at:
+        raise RevokedDevice(purpose.kind)
     return _caller(purpose, claims, account)
+
+
+def _device_revoked_at(claims: Claims) -> int:
+    device = (claims.account_id, claims.device_id or "")
+    return _recent_devices.get(device, lambda named: revocations.device_revoked_at(*named)) or 0
 
 
 def _caller(purpose: Purpose, claims: Claims, account: Account) -> Caller:
@@ -132,6 +161,8 @@ def _caller(purpose: Purpose, claims: Claims, account: Account) -> Caller:
         session_id=claims.session_id,
         device_id=claims.device_id,
         csrf_token=claims.csrf_token or None,
+        device_revoked_at=claims.device_revoked_at,
+        scope=claims.scope or Scope.EVERYTHING,
     )
 
 

@@ -1,12 +1,14 @@
 """``/session``: sign in with a password or a bearer, see who one is, sign out; and tokens for sockets and SSE.
 
-Nothing is stored: signing out takes the cookie from this browser, and a copy of it holds until it expires or
-the user is disabled. Attempts to sign in are counted in each process by itself, per address and e-mail.
+Nothing is stored but which devices were revoked: signing out takes the cookie from this browser, and a copy of it
+holds until it expires or the user is disabled. Attempts to sign in are counted in each process by itself, per address
+and e-mail.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -21,16 +23,19 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 from werkzeug.http import dump_cookie
 
-from platform.accounts import Account, verify_password
+from platform.accounts import Account, revocations, verify_password
 from platform.settings import settings
 from web.identity import CHALLENGE, COOKIE, Caller, bearer, caller_from
 from web.problems import Problem
 from web.routing import Routes
 from web.schemas.body import Body
+from web.schemas.scope import ScopeRequest
+from web.scope import Scope
 from web.tokens import BadToken, Claims, Purpose, session_claims, sign, token_claims
 
 ATTEMPTS = parse("10/minute")
 MIN_TOKEN_TTL_S = 10
+DEVICE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 routes = Routes(tag="Sessions")
 
@@ -92,10 +97,11 @@ class SignedInAnswer(SessionAnswer):
 
 
 class TokenRequest(Body):
-    """Which device the token is for, and for how many seconds; without ``ttl_s`` as long as allowed."""
+    """Which device the token is for, for how many seconds, and for what; without ``ttl_s`` as long as allowed."""
 
-    device_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,128}$")
+    device_id: str | None = Field(default=None, pattern=f"^{DEVICE_ID.pattern}$")
     ttl_s: Life | None = None
+    scope: ScopeRequest | None = None
 
 
 class TokenAnswer(BaseModel):
@@ -143,9 +149,35 @@ def sign_out() -> Any:
 def make_token(body: TokenRequest | None) -> Any:
     """Short-lived and good for nothing else; it never outlives the credential it was made with."""
     wanted, caller = body or TokenRequest(), g.caller
-    claims = token_claims(caller.account, wanted.ttl_s, _latest_expiry(caller), caller.session_id, wanted.device_id)
+    claims = token_claims(
+        caller.account,
+        wanted.ttl_s,
+        _latest_expiry(caller),
+        caller.session_id,
+        wanted.device_id,
+        _revoked_at(caller, wanted.device_id),
+        _scope(wanted.scope),
+    )
     token = TokenAnswer(token=sign(Purpose.TOKEN, claims), expires_at=_time(claims.expires_at))
     return token, 201
+
+
+@routes.delete("/session/devices/<device_id>", answers={204: None}, problems=(404,), summary="End a device's tokens")
+def revoke_device(device_id: str) -> Any:
+    """Its sockets close within 5 seconds. Tokens made for it afterwards hold, so a device may come back."""
+    if not DEVICE_ID.fullmatch(device_id):
+        raise Problem(404, "no device has such an id: it has 1 to 128 letters, digits, and _ . : -")
+    revocations.revoke(revocations.of_device(g.caller.account_id, device_id))
+    return None, 204
+
+
+def _revoked_at(caller: Caller, device_id: str | None) -> int:
+    """Asked for at once, not remembered: a token is to hold that is made just after its device was revoked."""
+    return (revocations.device_revoked_at(caller.account_id, device_id) or 0) if device_id is not None else 0
+
+
+def _scope(wanted: ScopeRequest | None) -> Scope | None:
+    return None if wanted is None else Scope.read(wanted.model_dump(exclude_none=True))
 
 
 def _by_password(login: Login) -> Account:

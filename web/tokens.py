@@ -2,7 +2,8 @@
 
 Each is ``payload.time.signature``, readable by anyone and made only with the signing keys: HMAC-SHA256, the
 newest key signs, older ones still verify. A value holds for the purpose it was signed for and no other.
-Nothing is stored, so a single value cannot be called back before it expires; disabling its account ends it.
+Nothing is stored, so a single value cannot be called back before it expires; disabling its account ends it, and
+revoking a device ends the socket tokens that name it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
@@ -21,6 +23,7 @@ from platform.accounts import Account
 from platform.credentials import signing_keys
 from platform.errors import PlatformError
 from platform.settings import Settings, settings
+from web.scope import Scope
 
 
 class Purpose(StrEnum):
@@ -40,7 +43,9 @@ class Claims:
     """What a value says; times in whole seconds since 1970.
 
     ``session_id`` is one per sign-in and goes on to the values made from it. ``csrf_token`` is empty outside the
-    cookie, ``device_id`` is None outside socket tokens.
+    cookie, ``device_id`` is None outside socket tokens. ``device_revoked_at`` is when that device had last been revoked
+    before this was made, in ms by the store's clock (0: never); once it is revoked later than that, this is over. So
+    no two clocks are compared. Without a ``scope`` it allows all that its account may do.
     """
 
     account_id: str
@@ -52,6 +57,8 @@ class Claims:
     session_id: str
     csrf_token: str = ""
     device_id: str | None = None
+    device_revoked_at: int = 0
+    scope: Scope | None = None
 
     @property
     def account(self) -> Account:
@@ -96,6 +103,14 @@ class RefusedAccount(BadToken):
         self.args = (kind,)
 
 
+class RevokedDevice(BadToken):
+    """Signed and in time, but the device it names was revoked after it was made."""
+
+    def __init__(self, kind: str):
+        super().__init__(kind, "is of a device that was revoked; make a new one")
+        self.args = (kind,)
+
+
 def session_claims(account: Account, latest_expiry: int | None = None) -> Claims:
     """Claims of a new sign-in, with its own CSRF token; ``latest_expiry`` may only shorten its life."""
     claims = _claims(account, settings().session_ttl_s, latest_expiry)
@@ -108,10 +123,18 @@ def token_claims(
     latest_expiry: int | None = None,
     session_id: str | None = None,
     device_id: str | None = None,
+    device_revoked_at: int = 0,
+    scope: Scope | None = None,
 ) -> Claims:
     """Claims of a socket token, by default for as long as the settings allow; part of a session if one is named."""
     claims = _claims(account, ttl_s or settings().token_ttl_s, latest_expiry)
-    return replace(claims, session_id=session_id or claims.session_id, device_id=device_id)
+    return replace(
+        claims,
+        session_id=session_id or claims.session_id,
+        device_id=device_id,
+        device_revoked_at=device_revoked_at,
+        scope=scope,
+    )
 
 
 def _claims(account: Account, ttl_s: int, latest_expiry: int | None) -> Claims:
@@ -130,7 +153,7 @@ def _claims(account: Account, ttl_s: int, latest_expiry: int | None) -> Claims:
 def sign(purpose: Purpose, claims: Claims) -> str:
     """The signed value; the CSRF token goes into the session cookie alone."""
     kept = claims if purpose is Purpose.SESSION else replace(claims, csrf_token="")
-    return _serializer(purpose, settings()).dumps(asdict(kept))
+    return _serializer(purpose, settings()).dumps(_said(kept))
 
 
 def read(purpose: Purpose, value: str) -> Claims:
@@ -144,7 +167,7 @@ def read(purpose: Purpose, value: str) -> Claims:
     try:
         # Without max_age: it would refuse what a machine with a clock one second ahead has just signed.
         payload, signed_at = _serializer(purpose, current).loads(value, return_timestamp=True)
-        claims = Claims(**payload)
+        claims = _understood(payload)
     except (BadData, UnicodeError) as exc:
         raise UntrustedToken(purpose.kind) from exc
     except TypeError as exc:
@@ -153,6 +176,19 @@ def read(purpose: Purpose, value: str) -> Claims:
     if ends_at <= clock():
         raise ExpiredToken(purpose.kind, datetime.fromtimestamp(ends_at, UTC))
     return replace(claims, expires_at=ends_at)
+
+
+def _said(claims: Claims) -> dict[str, Any]:
+    """Without what is as by default, so that a release that does not know a member yet reads the value all the same."""
+    said = asdict(claims) | {"scope": claims.scope and claims.scope.as_dict()}
+    return {name: value for name, value in said.items() if value not in ("", 0, None)}
+
+
+def _understood(payload: Any) -> Claims:
+    """Raises TypeError for a payload of another release."""
+    said = {**payload}
+    scope = said.pop("scope", None)
+    return Claims(**said, scope=None if scope is None else Scope.read(scope))
 
 
 def clock() -> float:

@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from sqlalchemy import or_, select, update
 
+from platform.accounts import revocations
 from platform.accounts.account import Account, UnknownKey, UnknownUser, normal_email
 from platform.accounts.recent import RecentAnswers
 from platform.accounts.tables import ApiKey, User
@@ -69,13 +70,22 @@ def list_keys(email: str | None = None) -> list[KeyRecord]:
 
 
 def revoke_key(public_id: str) -> None:
-    """End a key, everywhere within 5 s. Repeating it keeps the first time. Raises UnknownKey."""
+    """End a key and the sockets opened with it, everywhere within 5 s. Repeating it keeps the first time.
+
+    Where the record store is away, open sockets are not told; a warning in the log says so. Raises UnknownKey.
+    """
     with writing() as session:
         key = session.get(ApiKey, public_id)
         if key is None:
             raise UnknownKey(public_id)
         key.revoked_at = key.revoked_at or datetime.now(UTC)
     _recent.clear()
+    revocations.make_heard(revocations.of_key(public_id))
+
+
+def public_id_of(key_text: str) -> str:
+    """The part of a well-formed key that names it."""
+    return key_text.split("_")[1]
 
 
 def find_by_key(key_text: str) -> Account | None:
@@ -89,7 +99,7 @@ def find_by_key(key_text: str) -> Account | None:
 
 
 def _look_up(key_text: str) -> Account | None:
-    public_id = key_text.split("_")[1]
+    public_id = public_id_of(key_text)
     with reading() as session:
         key = session.get(ApiKey, public_id)
     kept = key.key_sha256 if key else _digest("")

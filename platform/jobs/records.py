@@ -53,10 +53,18 @@ class Records:
 
     def get(self, job_id: str) -> Job:
         """Raises UnknownJob."""
+        return self.get_with_revision(job_id)[0]
+
+    def get_with_revision(self, job_id: str) -> tuple[Job, int]:
+        """The job, and how often it was announced on its channel: of two readings the one with more is newer.
+
+        0 of a record written before there were revisions. A record made anew (after ``withdraw``, or by the replay of
+        a dead letter that outlived it) begins at 1 again. Raises UnknownJob.
+        """
         fields = cast(dict[str, str], self.client.hgetall(self.channel(job_id)))
         if "state" not in fields:
             raise UnknownJob(job_id)
-        return from_hash(job_id, fields)
+        return from_hash(job_id, fields), int(fields.get("revision", 0))
 
     def get_many(self, job_ids: Sequence[str]) -> list[Job]:
         """Those of the ids that are known, in their order; one round trip."""

@@ -9,16 +9,20 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import redis
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from platform import store
 from platform.accounts import RecentAnswers, add_key, add_user, disable_user, keys, passwords, revoke_key
+from platform.errors import BrokerUnavailable
 from tests.databases import database as database  # noqa: PLC0414
 from tests.processes import Web
 from web import identity, sessions, tokens
 from web.app import create_app
 from web.identity import COOKIE
+from web.scope import Scope
 from web.tokens import Purpose, session_claims, sign
 
 EMAIL, PASSWORD = "ann@example.com", "correct horse"
@@ -42,7 +46,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(tokens, "clock", clock)
     for module in (identity, keys):
         monkeypatch.setattr(module, "_recent", RecentAnswers(module.RECENT_TTL_S, 100, clock=clock))
+    monkeypatch.setattr(identity, "_recent_devices", RecentAnswers(identity.RECENT_TTL_S, 100, clock=clock))
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _record_store(embedded: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's, whatever folder this test's settings name; revocations are kept in it."""
+    monkeypatch.setattr(store, "client", lambda: embedded)
 
 
 @pytest.fixture
@@ -258,6 +269,80 @@ def test_a_socket_token_opens_nothing_else(client: FlaskClient) -> None:
     assert_unauthorised(client.post("/session", headers=bearer(token)))
 
 
+def token_for(client: FlaskClient, **body: object) -> str:
+    """A socket token made with a new API key."""
+    answer = client.post("/session/tokens", json=body, headers=bearer(add_key(EMAIL)))
+    assert answer.status_code == 201, answer.json
+    return str(json_of(answer)["token"])
+
+
+def test_a_socket_tokens_scope_is_what_its_bearer_may_do(client: FlaskClient) -> None:
+    said = {"models": ["task"], "filters": {"task": {"assignee": "ann"}}, "rooms": ["team-*"], "publish": False}
+    scope = identity.caller_from(token_for(client, scope=said), tokens=True).scope
+    assert (scope.allows_model("task"), scope.allows_model("note"), scope.allows_publish) == (True, False, False)
+    assert scope.filter_for("task") == {"assignee": "ann"}
+    assert (scope.allows_room("team-red"), scope.allows_room("lobby"), scope.allows_jobs) == (True, False, True)
+    for unrestricted in ({}, {"scope": {}}, {"scope": None}):
+        assert identity.caller_from(token_for(client, **unrestricted), tokens=True).scope == Scope.EVERYTHING
+
+
+def test_a_token_cannot_make_itself_a_wider_one(client: FlaskClient) -> None:
+    token = token_for(client, scope={"rooms": ["lobby"]})
+    assert_unauthorised(client.post("/session/tokens", headers=bearer(token)))
+    assert_unauthorised(client.post(f"/session/tokens?token={token}"))
+
+
+def test_a_revoked_devices_tokens_are_refused_and_those_made_afterwards_hold(client: FlaskClient, clock: Clock) -> None:
+    before, other = token_for(client, device_id="phone"), token_for(client, device_id="tablet")
+    assert identity.caller_from(before, tokens=True).device_id == "phone"
+    answer = client.delete("/session/devices/phone", headers=bearer(add_key(EMAIL)))
+    assert (answer.status_code, answer.data) == (204, b"")
+    after = token_for(client, device_id="phone")
+    clock.now += 5
+    with pytest.raises(tokens.RevokedDevice):
+        identity.caller_from(before, tokens=True)
+    assert identity.caller_from(after, tokens=True).device_id == "phone"
+    assert identity.caller_from(other, tokens=True).device_id == "tablet"
+
+
+def test_nobody_revokes_anothers_device(client: FlaskClient) -> None:
+    token = token_for(client, device_id="phone")
+    add_user("eve@example.com", "admin", PASSWORD)
+    assert client.delete("/session/devices/phone", headers=bearer(add_key("eve@example.com"))).status_code == 204
+    assert identity.caller_from(token, tokens=True).device_id == "phone"
+
+
+def test_revoking_by_cookie_needs_the_csrf_token(client: FlaskClient) -> None:
+    csrf = {"X-CSRF-Token": json_of(sign_in(client))["csrf_token"]}
+    assert client.delete("/session/devices/phone").status_code == 403
+    assert client.delete("/session/devices/phone", headers=csrf).status_code == 204
+    client.delete_cookie(COOKIE)
+    assert_unauthorised(client.delete("/session/devices/phone"))
+
+
+@pytest.mark.parametrize("device_id", ["a b", "\u00e9", "x" * 129, "a%0Ab"])
+def test_what_cannot_be_a_device_is_404(client: FlaskClient, device_id: str) -> None:
+    answer = client.delete(f"/session/devices/{device_id}", headers=bearer(add_key(EMAIL)))
+    assert (answer.status_code, "no device" in json_of(answer)["detail"]) == (404, True)
+
+
+def test_without_the_record_store_devices_are_neither_revoked_nor_trusted(
+    client: FlaskClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then no socket opens anyway; tokens that name no device are made as ever."""
+    token, key = token_for(client, device_id="phone"), bearer(add_key(EMAIL))
+
+    def away() -> redis.Redis:
+        raise redis.ConnectionError("nobody is there")
+
+    monkeypatch.setattr(store, "client", away)
+    assert client.delete("/session/devices/phone", headers=key).status_code == 503
+    assert client.post("/session/tokens", json={"device_id": "phone"}, headers=key).status_code == 503
+    assert client.post("/session/tokens", headers=key).status_code == 201
+    with pytest.raises(BrokerUnavailable):
+        identity.caller_from(token, tokens=True)
+
+
 def test_a_socket_token_lasts_as_long_as_allowed_but_no_longer_than_its_session(
     client: FlaskClient, clock: Clock
 ) -> None:
@@ -278,11 +363,28 @@ def test_a_socket_token_lasts_as_long_as_allowed_but_no_longer_than_its_session(
         ({"ttl_s": 60.5}, "ttl_s"),
         ({"device_id": "a b"}, "device_id"),
         ({"device": "a"}, "device"),
+        ({"scope": "all"}, "scope"),
     ],
 )
 def test_a_token_request_that_breaks_a_rule_is_422(client: FlaskClient, body: dict[str, object], field: str) -> None:
     answer = client.post("/session/tokens", json=body, headers=bearer(add_key(EMAIL)))
     assert (answer.status_code, json_of(answer)["errors"][0]["loc"]) == (422, ["body", field])
+
+
+@pytest.mark.parametrize(
+    ("scope", "loc"),
+    [
+        ({"room": ["lobby"]}, ["room"]),
+        ({"publish": 1}, ["publish"]),
+        ({"rooms": ["lobby"] * 101}, ["rooms"]),
+        ({"filters": {"task": {"n": {"$near": 1}}}}, ["filters", "task"]),
+    ],
+)
+def test_a_scope_that_breaks_a_rule_is_422_and_says_where(
+    client: FlaskClient, scope: dict[str, object], loc: list[str]
+) -> None:
+    answer = client.post("/session/tokens", json={"scope": scope}, headers=bearer(add_key(EMAIL)))
+    assert (answer.status_code, json_of(answer)["errors"][0]["loc"]) == (422, ["body", "scope", *loc])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from web.client.exchange import Flow, Request, read
+from collections.abc import Mapping
+from typing import Any
+
+from web.client.exchange import Flow, Request, path, read
 from web.client.models import SessionInfo, Token
 
 
@@ -17,8 +20,18 @@ def session() -> Flow[SessionInfo]:
     return read((yield Request("GET", "/session")), SessionInfo)
 
 
-def socket_token(device_id: str | None = None, ttl_s: int | None = None) -> Flow[Token]:
-    """A token for sockets and server-sent events; ``ttl_s`` seconds, None: as long as the server allows."""
-    given = {"device_id": device_id, "ttl_s": ttl_s}
+def socket_token(
+    device_id: str | None = None, ttl_s: int | None = None, scope: Mapping[str, Any] | None = None
+) -> Flow[Token]:
+    """A token for sockets and server-sent events; ``ttl_s`` seconds, None: as long as the server allows.
+
+    ``scope`` narrows what it allows: ``{"models": ["task"], "rooms": ["team-*"], "publish": False}``.
+    """
+    given = {"device_id": device_id, "ttl_s": ttl_s, "scope": scope}
     body = {name: value for name, value in given.items() if value is not None}
     return read((yield Request("POST", "/session/tokens", body=body)), Token)
+
+
+def revoke_device(device_id: str) -> Flow[None]:
+    """End the tokens that were made for a device of one's own; its sockets close within seconds."""
+    yield Request("DELETE", path("session", "devices", device_id))

@@ -96,8 +96,12 @@ local function tally(p, queue, what, now)
   add(p .. 'queues:tally:' .. math.floor(now / 10000), queue .. '\31' .. what, 1, 300)
 end
 
+-- After every change of a record that its followers are to see. `revision` counts them, so that whoever reads it twice can
+-- tell the newer from the older; of a job without a record there is nothing to count.
 local function announce(p, id, state)
-  redis.call('PUBLISH', p .. 'job:' .. id, state)
+  local key = p .. 'job:' .. id
+  if redis.call('EXISTS', key) == 1 then redis.call('HINCRBY', key, 'revision', 1) end
+  redis.call('PUBLISH', key, state)
 end
 
 -- Unique jobs (platform.unique): `unique:<hash>` names the job that stands for all its equals, in whose record the field

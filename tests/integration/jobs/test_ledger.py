@@ -11,6 +11,7 @@ from platform.delayed.schedule import Schedule
 from platform.errors import UnknownJob
 from platform.jobs.facts import Delivery, NewJob, Refused, Started
 from platform.jobs.ledger import Ledger
+from platform.jobs.records import SHARED_SCRIPT
 from platform.jobs.states import State
 from platform.limits import Limit
 from tests.waiting import eventually
@@ -236,6 +237,60 @@ def test_a_new_state_is_announced_on_the_jobs_channel(ledger: Ledger, client: re
 
 def run_by(ledger: Ledger, runner: str, redelivered: bool = False, hearts: str = "") -> Started | Refused:
     return ledger.start(new(delivery=Delivery("", "1", redelivered, runner, hearts)))
+
+
+def revision(ledger: Ledger, job_id: str = "a") -> int:
+    return ledger.get_with_revision(job_id)[1]
+
+
+def test_every_announcement_makes_the_record_a_newer_one(ledger: Ledger, client: redis.Redis) -> None:
+    seen = []
+    with client.pubsub(ignore_subscribe_messages=True) as listening:
+        listening.subscribe(ledger.channel("a"))
+        ledger.create(new())
+        seen.append(revision(ledger))
+        attempt = run(ledger)
+        seen.append(revision(ledger))
+        ledger.progress("a", attempt, 1, 2, "half")
+        seen.append(revision(ledger))
+        ledger.cancel("a")
+        seen.append(revision(ledger))
+        ledger.create(new())  # known already: nothing changes
+        seen.append(revision(ledger))
+        ledger.complete("a", b"1", attempt)
+        seen.append(revision(ledger))
+        heard = [eventually(listening.get_message)["data"] for _ in range(5)]
+    assert seen == [1, 2, 3, 4, 4, 5]
+    assert heard == ["pending", "running", "running", "running", "completed"]
+
+
+def test_what_is_announced_is_in_the_record_before_whoever_hears_it_can_read(ledger: Ledger) -> None:
+    ledger.create_all([new("a"), new("b")])
+    outcomes = [(name, b"1", run(ledger, new(name))) for name in ("a", "b")]
+    ledger.complete_all(outcomes)
+    for name in ("a", "b"):
+        job, number = ledger.get_with_revision(name)
+        assert (job.state, number, job) == ("completed", 3, ledger.get(name))
+
+
+def test_a_record_of_before_there_were_revisions_is_older_than_any(ledger: Ledger, client: redis.Redis) -> None:
+    ledger.create(new())
+    client.hdel(ledger.channel("a"), "revision")
+    assert revision(ledger) == 0
+    run(ledger)
+    assert revision(ledger) == 1
+    with pytest.raises(UnknownJob):
+        ledger.get_with_revision("x")
+
+
+def test_the_revision_is_no_part_of_what_users_see(ledger: Ledger) -> None:
+    ledger.create(new())
+    assert "revision" not in ledger.get("a").as_dict()
+
+
+def test_an_announcement_of_an_unknown_job_makes_no_record(ledger: Ledger, client: redis.Redis) -> None:
+    client.eval(SHARED_SCRIPT + "announce(ARGV[1], ARGV[2], 'failed')", 0, ledger.prefix, "x")
+    assert client.exists(ledger.channel("x")) == 0
 
 
 def test_a_job_whose_process_died_waits_again_so_often_and_no_more(ledger: Ledger) -> None:

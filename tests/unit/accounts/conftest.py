@@ -10,7 +10,7 @@ PASSWORD = "correct horse"
 
 
 @pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _cheap_hashes(no_record_store: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real algorithm with its least costs: a millisecond instead of 200."""
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 

@@ -18,6 +18,7 @@ from platform.accounts import (
     find_by_key,
     keys,
     list_keys,
+    public_id_of,
     revoke_key,
 )
 from platform.accounts.tables import ApiKey
@@ -35,10 +36,6 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def public_part(key: str) -> str:
-    return key.split("_")[1]
-
-
 def set_last_used(when: datetime) -> None:
     with writing() as session:
         session.execute(update(ApiKey).values(last_used_at=when))
@@ -48,7 +45,7 @@ def test_a_key_has_its_form_and_stands_for_its_owner(ann: Account) -> None:
     key = add_key("Ann@Example.com", "laptop")
     assert re.fullmatch(r"pk_[a-z0-9]{10}_[A-Za-z0-9_-]{43}", key)
     assert find_by_key(key) == ann
-    assert [(k.public_id, k.email, k.name) for k in list_keys()] == [(public_part(key), ann.email, "laptop")]
+    assert [(k.public_id, k.email, k.name) for k in list_keys()] == [(public_id_of(key), ann.email, "laptop")]
 
 
 def test_no_column_of_any_table_holds_a_key_in_clear(ann: Account) -> None:
@@ -90,7 +87,7 @@ def test_a_revoked_key_stops_at_once_here_and_within_five_seconds_elsewhere(ann:
 
     second = add_key(ann.email)
     assert find_by_key(second) == ann
-    revoke_key(public_part(second))
+    revoke_key(public_id_of(second))
     assert find_by_key(second) is None
 
 
@@ -111,11 +108,20 @@ def test_asking_again_within_five_seconds_costs_no_query(ann: Account, monkeypat
 
 
 def test_revoking_again_keeps_the_first_time(ann: Account) -> None:
-    public_id = public_part(add_key(ann.email))
+    public_id = public_id_of(add_key(ann.email))
     revoke_key(public_id)
     first = list_keys()[0].revoked_at
     revoke_key(public_id)
     assert list_keys()[0].revoked_at == first is not None
+
+
+def test_without_a_record_store_a_key_is_revoked_and_the_log_warns(
+    ann: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = add_key(ann.email)
+    revoke_key(public_id_of(key))
+    assert find_by_key(key) is None
+    assert f"key:{public_id_of(key)}: done, but the sockets could not be told" in caplog.text
 
 
 def test_revoking_an_unknown_key_is_an_error(database: str) -> None:
@@ -159,7 +165,7 @@ def test_a_key_works_while_its_use_cannot_be_noted(ann: Account, monkeypatch: py
 
 def test_keys_are_listed_by_owner_or_all_oldest_first(ann: Account) -> None:
     bob = add_user("bob@example.com", "user", PASSWORD)
-    made = [public_part(add_key(email)) for email in (ann.email, bob.email, ann.email)]
+    made = [public_id_of(add_key(email)) for email in (ann.email, bob.email, ann.email)]
     assert [key.public_id for key in list_keys()] == made
     assert [key.public_id for key in list_keys("ANN@example.com")] == [made[0], made[2]]
     assert list_keys(bob.email)[0].created_at.utcoffset() == timedelta(0)

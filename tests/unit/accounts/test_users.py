@@ -133,6 +133,15 @@ def test_disabling_again_keeps_the_first_time(ann: Account) -> None:
     assert list_users()[0].disabled_at == first is not None
 
 
+def test_without_a_record_store_a_user_is_disabled_and_the_log_warns(
+    ann: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    disable_user(ann.email)
+    assert find_account(ann.id) is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"user:{ann.id}: done, but the sockets could not be told" in caplog.text
+
+
 def test_disabling_nobody_is_an_error(database: str) -> None:
     with pytest.raises(UnknownUser, match=r"users add nobody@x"):
         disable_user("nobody@x")

@@ -14,7 +14,7 @@ EMAIL = "ann@example.com"
 
 
 @pytest.fixture(autouse=True)
-def _a_user(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _a_user(database: str, no_record_store: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     add_user(EMAIL, "user", "correct horse")
 

@@ -18,7 +18,7 @@ EMAIL = "ann@example.com"
 
 
 @pytest.fixture(autouse=True)
-def _cheap_hashes(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _cheap_hashes(database: str, no_record_store: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 

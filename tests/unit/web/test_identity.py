@@ -10,7 +10,8 @@ from platform.accounts import Account, RecentAnswers
 from web import identity
 from web.identity import COOKIE, Caller, caller_from, identify, require_caller
 from web.problems import Problem
-from web.tokens import BadToken, Purpose, RefusedAccount, session_claims, sign
+from web.scope import Scope
+from web.tokens import BadToken, Purpose, RefusedAccount, RevokedDevice, session_claims, sign, token_claims
 
 ANN = Account("a0000000-0000-4000-8000-000000000001", "ann@example.com", "operator", "shop")
 KEY = "pk_" + "k" * 10 + "_" + "k" * 43
@@ -26,6 +27,19 @@ def accounts(settings_env: Callable[..., None], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(identity, "find_account", known.get)
     monkeypatch.setattr(identity, "find_by_key", {KEY: ANN}.get)
     return known
+
+
+@pytest.fixture
+def revoked(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], int]:
+    """Stands in for the record store: when devices were revoked. What was asked may be answered for ever."""
+    times: dict[tuple[str, str], int] = {}
+    monkeypatch.setattr(identity, "_recent_devices", RecentAnswers(5.0, 10))
+    monkeypatch.setattr(identity.revocations, "device_revoked_at", lambda *device: times.get(device))
+    return times
+
+
+def token_of(device_id: str | None = None, **more: Any) -> str:
+    return sign(Purpose.TOKEN, token_claims(ANN, device_id=device_id, **more))
 
 
 def ask(role: str | None = None, tokens: bool = False, **context: Any) -> Caller | None:
@@ -56,7 +70,7 @@ def test_a_header_without_a_bearer_counts_as_none(header: str) -> None:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_key_is_recognised_whatever_the_case_of_the_scheme(scheme: str) -> None:
     caller = ask(headers={"Authorization": f"{scheme} {KEY}"})
-    assert caller == Caller(ANN.id, ANN.email, "operator", "shop", via="key")
+    assert caller == Caller(ANN.id, ANN.email, "operator", "shop", via="key", key_id="k" * 10)
 
 
 def test_each_credential_says_how_it_was_recognised() -> None:
@@ -145,6 +159,49 @@ def test_an_account_that_is_gone_is_refused_within_five_seconds(
     now[0] = 5.0
     with pytest.raises(RefusedAccount):
         caller_from(token)
+
+
+def test_a_tokens_device_is_refused_once_it_was_revoked_later_than_the_token_knows(
+    revoked: dict[tuple[str, str], int],
+) -> None:
+    before, after = token_of("phone"), token_of("phone", device_revoked_at=1000)
+    revoked[ANN.id, "phone"] = 1000
+    with pytest.raises(RevokedDevice, match="socket token is of a device that was revoked"):
+        caller_from(before, tokens=True)
+    assert caller_from(after, tokens=True).device_revoked_at == 1000
+    assert caller_from(token_of("tablet"), tokens=True).device_id == "tablet"
+
+
+def test_a_revoked_device_is_noticed_within_five_seconds(
+    revoked: dict[tuple[str, str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(identity, "_recent_devices", RecentAnswers(identity.RECENT_TTL_S, 10, clock=lambda: now[0]))
+    token = token_of("phone")
+    caller_from(token, tokens=True)
+    revoked[ANN.id, "phone"] = 1000
+    now[0] = 4.9
+    caller_from(token, tokens=True)
+    now[0] = 5.0
+    with pytest.raises(RevokedDevice):
+        caller_from(token, tokens=True)
+
+
+def test_a_token_without_a_device_asks_nobody(no_record_store: None) -> None:
+    assert caller_from(token_of(), tokens=True).device_id is None
+
+
+def test_a_credential_knows_what_would_revoke_it(revoked: dict[tuple[str, str], int]) -> None:
+    assert caller_from(KEY).revocable_as == [f"user:{ANN.id}", f"key:{'k' * 10}"]
+    assert caller_from(token_of("a:b"), tokens=True).revocable_as == [f"user:{ANN.id}", f"device:{ANN.id}:a:b"]
+    assert caller_from(token_of(), tokens=True).revocable_as == [f"user:{ANN.id}"]
+
+
+def test_a_scope_reaches_the_caller_and_without_one_everything_is_allowed() -> None:
+    scope = Scope(models=("task",), publish=False)
+    assert caller_from(token_of(scope=scope), tokens=True).scope == scope
+    for credential in (KEY, token_of(), sign(Purpose.ACCESS, session_claims(ANN))):
+        assert caller_from(credential, tokens=True).scope == Scope.EVERYTHING
 
 
 def test_a_caller_shows_no_csrf_token_when_printed() -> None:

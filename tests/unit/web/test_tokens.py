@@ -13,16 +13,19 @@ from itsdangerous import URLSafeTimedSerializer
 
 from platform.accounts import Account
 from web import tokens
+from web.scope import Scope
 from web.tokens import (
     BadToken,
     Claims,
     ExpiredToken,
     Purpose,
     RefusedAccount,
+    RevokedDevice,
     UntrustedToken,
     read,
     session_claims,
     sign,
+    token_claims,
 )
 
 ANN = Account("a0000000-0000-4000-8000-000000000001", "ann@example.com", "operator", "shop")
@@ -158,6 +161,30 @@ def test_a_payload_of_another_release_is_refused() -> None:
             read(Purpose.SESSION, serializer.dumps(payload))
 
 
+def test_a_scope_travels_in_a_token_as_it_was() -> None:
+    scope = Scope(models=("task",), filters={"task": {"n": {"$gt": 1.5}}}, rooms=(), publish=False, calls=("Chat/*",))
+    claims = token_claims(ANN, device_id="phone", device_revoked_at=5, scope=scope)
+    assert read(Purpose.TOKEN, sign(Purpose.TOKEN, claims)) == claims
+    narrows_nothing = token_claims(ANN, scope=Scope())
+    assert read(Purpose.TOKEN, sign(Purpose.TOKEN, narrows_nothing)).scope == Scope.EVERYTHING
+
+
+def test_a_scope_of_a_later_release_is_refused_rather_than_ignored() -> None:
+    serializer = tokens._serializer(Purpose.TOKEN, tokens.settings())
+    for scope in ({"batches": False}, "task", ["task"]):
+        with pytest.raises(BadToken, match="another release"):
+            read(Purpose.TOKEN, serializer.dumps({**vars(token_claims(ANN)), "scope": scope}))
+
+
+def test_the_release_before_and_this_one_read_each_others_values() -> None:
+    """While both run, as in a rolling restart: it knew neither scopes nor the revocations of devices."""
+    serializer = tokens._serializer(Purpose.SESSION, tokens.settings())
+    claims = session_claims(ANN)
+    former = {name: value for name, value in vars(claims).items() if name not in ("scope", "device_revoked_at")}
+    assert read(Purpose.SESSION, serializer.dumps(former)) == claims
+    assert set(serializer.loads(sign(Purpose.SESSION, claims))) <= set(former)
+
+
 def test_the_signature_is_sha256_and_not_the_librarys_sha1() -> None:
     value = sign(Purpose.SESSION, session_claims(ANN))
     assert len(urlsafe_b64decode(value.rpartition(".")[2] + "=")) == 32
@@ -173,6 +200,7 @@ def test_the_signature_is_sha256_and_not_the_librarys_sha1() -> None:
         UntrustedToken("access token"),
         ExpiredToken("session cookie", datetime(2027, 1, 1, tzinfo=UTC)),
         RefusedAccount("socket token"),
+        RevokedDevice("socket token"),
     ],
     ids=lambda error: type(error).__name__,
 )

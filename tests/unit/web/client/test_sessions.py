@@ -39,6 +39,18 @@ def test_a_socket_token_names_its_device(server: Server, ask: Ask) -> None:
     assert "secret" not in repr(token)
 
 
+def test_a_socket_tokens_scope_goes_as_it_is(server: Server, ask: Ask) -> None:
+    server.answers(Answer(201, {"token": "t-secret", "expires_at": "2026-11-22T22:00:00Z"}))
+    ask("socket_token", scope={"rooms": ["lobby"], "publish": False})
+    assert server.received[0].body == {"scope": {"rooms": ["lobby"], "publish": False}}
+
+
+def test_a_device_is_revoked_by_its_name(server: Server, ask: Ask) -> None:
+    server.answers(Answer(204))
+    assert ask("revoke_device", "phone:1") is None
+    assert (server.received[0].method, server.received[0].target) == ("DELETE", "/session/devices/phone%3A1")
+
+
 @pytest.mark.parametrize("address", ["", "127.0.0.1:8000", "ftp://example.org", "http://", "/jobs"])
 def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match="is not an address like"):
