@@ -11,13 +11,15 @@ from flask.json.provider import JSONProvider
 from flask_cors import CORS
 
 from platform import endpoints, serialization
-from platform.settings import settings
+from platform.settings import Settings, settings
 from tasks import app as celery_app
 from web import audit, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
+from web.routing import Routes
 from web.service import DURATION, REQUESTS
+from web.sockets import endpoint, events
 
-TOPICS = (
-    sessions.routes,
+EVERYWHERE = (sessions.routes, service.routes)
+HTTP = (
     jobs.routes,
     queues.routes,
     functions.routes,
@@ -25,8 +27,8 @@ TOPICS = (
     models.routes,
     deadletters.routes,
     audit.routes,
-    service.routes,
 )
+SOCKETS = (events.routes,)
 
 
 class FastJSON(JSONProvider):
@@ -44,10 +46,13 @@ def create_app() -> Flask:
     celery_app.load_everything()
     app = Flask("web", root_path=__file__.rpartition("/")[0], static_folder="static")
     app.json = FastJSON(app)
-    app.config.update(MAX_CONTENT_LENGTH=config.body_max_bytes, ROUTES=TOPICS, DEBUG=config.debug)
+    topics = _topics(config)
+    app.config.update(MAX_CONTENT_LENGTH=config.body_max_bytes, ROUTES=topics, DEBUG=config.debug)
     problems.register(app)
-    for topic in TOPICS:
+    for topic in topics:
         topic.mount(app)
+    if SOCKETS[0] in topics:
+        endpoint.mount(app)
     # Browsers ask for it beside every page that names none.
     app.add_url_rule("/favicon.ico", "favicon", lambda: app.send_static_file("favicon.svg"))
     app.before_request(_begin)
@@ -55,6 +60,14 @@ def create_app() -> Flask:
     if config.cors_origins:
         CORS(app, origins=list(config.cors_origins), expose_headers=["Location", "Retry-After", "X-Request-ID"])
     return app
+
+
+def _topics(config: Settings) -> tuple[Routes, ...]:
+    """What PLATFORM_WEB_ROLE lets this process serve; its own tokens and health wherever it is."""
+    http = HTTP if config.web_role != "sockets" else ()
+    sockets = SOCKETS if config.web_role != "http" else ()
+    first, last = EVERYWHERE
+    return (first, *http, *sockets, last)
 
 
 def _begin() -> None:

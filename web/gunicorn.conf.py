@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 
+import gevent
 from gunicorn.glogging import Logger as _Logger
 
 import web as _web  # noqa: F401 - first: it makes `platform` complete
@@ -33,7 +34,7 @@ bind = f"{_host}:{_settings.http_port}"
 proc_name = "platform-web"
 worker_class = "gevent"
 workers = _settings.web_workers
-worker_connections = 10_000  # sockets and requests at a time in one worker; the open files limit must be higher
+worker_connections = 10_000  # requests at a time in one worker, readers of events among them; sockets are beside
 preload_app = False  # otherwise a SIGHUP would go on with the old code
 max_requests = 0  # restarting a worker by count would cut its sockets
 # A list by queue and task, 255 characters each, is 6 100 bytes long if every character needs four, percent-encoded.
@@ -102,6 +103,22 @@ def post_worker_init(worker):
     gc.freeze()
     if "writer" in _reloading:
         os.write(_reloading.pop("writer"), b".")
+    gevent.spawn(_follow, worker)
+
+
+def _follow(worker):
+    """Send the sockets away as soon as the worker is told to stop, while it still ends its requests."""
+    while worker.alive:
+        gevent.sleep(0.1)
+    from web.sockets import server as sockets
+
+    sockets.drain()
+
+
+def worker_exit(server, worker):
+    """Requests have ended; the sockets, which gunicorn does not know of, may still be on their way out."""
+    if "web.sockets.server" in sys.modules and os.getpid() == worker.pid:
+        sys.modules["web.sockets.server"].drain()
 
 
 def child_exit(server, worker):

@@ -29,7 +29,8 @@ Answers = Mapping[int, Any]
 class Endpoint:
     """One method at one address. ``answers`` maps a status to the model of its body (None: no body).
 
-    ``media`` are the bodies' content types; None: JSON under any name. ``operation`` is its id in the description.
+    ``media`` are the bodies' content types; None: JSON under any name.
+    ``tokens``: socket tokens serve as well. ``operation`` is its id in the description.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Endpoint:
     problems: tuple[int, ...]
     repeatable: bool
     media: tuple[str, ...] | None
+    tokens: bool
     operation: str
 
 
@@ -70,6 +72,7 @@ class Routes:
         problems: tuple[int, ...] = (),
         repeatable: bool = True,
         media: tuple[str, ...] | None = None,
+        tokens: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler: it gets the path's parts by name, and ``body`` and ``query`` where declared.
 
@@ -96,6 +99,7 @@ class Routes:
                     problems,
                     repeatable,
                     media,
+                    tokens,
                     f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
                 )
             )
@@ -144,7 +148,7 @@ def _view(endpoint: Endpoint) -> Callable[..., Response]:
         path = {name: str(value) for name, value in found.items()}
         if endpoint.auth is None:
             return handle(path)
-        g.caller = require_caller(request, endpoint.auth)
+        g.caller = require_caller(request, endpoint.auth, tokens=endpoint.tokens)
         if endpoint.method != "POST" or not endpoint.repeatable:
             return handle(path)
         return _once(path, handle)

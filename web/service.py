@@ -18,6 +18,7 @@ from web.openapi import describe
 from web.problems import RETRY_AFTER_S
 from web.routing import Routes
 from web.schemas.body import Html
+from web.sockets import metrics as sockets
 
 routes = Routes(tag="Service")
 
@@ -53,8 +54,8 @@ def metrics() -> Any:
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(collectors)
     else:
-        collectors.register(REQUESTS)
-        collectors.register(DURATION)
+        for metric in (REQUESTS, DURATION, *sockets.ALL):
+            collectors.register(metric)
     collectors.register(JobsCollector())
     return Response(generate_latest(collectors), content_type=CONTENT_TYPE_LATEST)
 

@@ -109,19 +109,20 @@ class Streams:
         data: Any,
         *,
         channel: str = "",
+        room: str = "",
         targets: Mapping[str, Sequence[str]] | None = None,
         seen: int = NOBODY_LATER,
     ) -> Position:
         """Append an event that is about no document, to one of ``names.other_stream``, which begins with it.
 
         ``channel`` is where it is followed, the stream's name if not given; ``targets`` are the groups of each socket
-        process that get it, found when ``seen`` was the latest join.
+        process that get it, found when ``seen`` was the latest join. ``room`` is a member of its frame.
         """
         text, channel = as_json(data), channel or stream
         kinds = {process: {"change": as_json(keys)} for process, keys in (targets or {}).items()}
         groups = len({key for keys in (targets or {}).values() for key in keys})
-        frames = {"change": other_frame(event, text)}
-        fields = ["event", event, "data", text]
+        frames = {"change": other_frame(event, text, room)}
+        fields = ["event", event, "data", text, *(("room", room) if room else ())]
         parts = ["", stream, as_json(channel), 0, 0, fields, frames, kinds, groups, seen, [channel]]
         offset, epoch = self._call("append", secrets.token_hex(8), msgspec.msgpack.encode(parts))
         return Position(epoch, int(offset))

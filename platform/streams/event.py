@@ -135,9 +135,10 @@ def from_fields(stream: str, fields: Mapping[str, str]) -> DocumentEvent:
     )
 
 
-def other_frame(event: str, data: str) -> str:
-    """The frame of an event that is about no document; ``data`` is JSON text."""
-    return f'{{"event":{as_json(event)},"data":{data}}}'
+def other_frame(event: str, data: str, room: str = "") -> str:
+    """The frame of an event that is about no document; ``data`` is JSON text, ``room`` where it was said, if in one."""
+    where = f'"room":{as_json(room)},' if room else ""
+    return f'{{"event":{as_json(event)},{where}"data":{data}}}'
 
 
 def placed(frame: str, channel: str, offset: int) -> str:

@@ -59,18 +59,33 @@ class History:
     frames: list[Frame] = field(default_factory=list)
 
 
+class Entries(NamedTuple):
+    """Entries of a stream by offset, and where whoever has read them stands.
+
+    ``is_whole``: nothing between that and ``since`` has been forgotten. ``is_complete`` False: there is more.
+    """
+
+    position: Position
+    is_whole: bool
+    is_complete: bool
+    kept: Sequence[tuple[int, Mapping[str, str]]]
+
+
 class Histories:
     """Reads streams. Raises BrokerUnavailable."""
 
     def __init__(self, kept: Streams):
         self.streams = kept
 
-    def read(self, channel: str, since: Any, filter: Filter | None = None, limit: int = MOST_FRAMES) -> History:
+    def read(
+        self, channel: str, since: Any, filter: Filter | None = None, limit: int = MOST_FRAMES, told: str = ""
+    ) -> History:
         """What followers of a channel of documents, with that filter, were told after ``since``; up to ``limit``.
 
         The filter is tested as it was when the change happened: who reads this is told of documents that entered and
         left what they see. ``since`` of an epoch that has passed is not recovered; what is kept after its offset comes
-        all the same, for offsets grow over epochs. Raises BadChannel, BadPosition.
+        all the same, for offsets grow over epochs. ``told`` is the channel that the frames are to say.
+        Raises BadChannel, BadPosition.
         """
         view, test = view_of(channel), filter.matches if filter else None
 
@@ -79,15 +94,27 @@ class Histories:
             kind = event.kind(test)
             return event.frame(kind) if kind else None
 
-        return self._read(view.stream, (view.id, view.user_id), channel, position_of(since), framing, limit)
+        return self._read(view.stream, (view.id, view.user_id), told or channel, position_of(since), framing, limit)
 
     def read_other(self, stream: str, channel: str, since: Any, limit: int = MOST_FRAMES) -> History:
         """The same of a stream that holds no documents; ``channel`` is what its frames are to say."""
 
         def framing(fields: Mapping[str, str]) -> str:
-            return other_frame(fields["event"], fields["data"])
+            return other_frame(fields["event"], fields["data"], fields.get("room", ""))
 
         return self._read(stream, ("", ""), channel, position_of(since), framing, limit)
+
+    def now(self, stream: str) -> Position:
+        """Where whoever begins to follow a stream stands: behind all that is in it."""
+        epoch, last, *_ = self.streams.part(stream, _MOST_OFFSET, "+", "", "")
+        return Position(epoch, last)
+
+    def entries(self, stream: str, since: Position) -> Entries:
+        """What a stream was given after ``since``, whoever it was for; up to some hundred entries."""
+        epoch, last, gone, upto, entries = self.streams.part(stream, since.offset, "+", "", "")
+        kept = [(int(name.removesuffix("-0")), dict(zip(flat[::2], flat[1::2], strict=True))) for name, flat in entries]
+        is_whole = since.epoch in ("", epoch) and gone <= since.offset
+        return Entries(Position(epoch, upto), is_whole, upto >= last, kept)
 
     def _read(
         self, stream: str, of: tuple[str, str], channel: str, since: Position, framing: Framing, limit: int

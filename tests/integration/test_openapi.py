@@ -72,7 +72,7 @@ def _report(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_every_operation_answers_as_it_says(check: Callable[..., None]) -> None:
-    check(ANYTHING)
+    check(ANYTHING, "--exclude-path", "/events")  # its answer never ends
 
 
 def test_resources_of_a_real_provider_answer_as_they_say(check: Callable[..., None]) -> None:

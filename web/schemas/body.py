@@ -16,6 +16,10 @@ class Html(str):
     """An answer that is a page."""
 
 
+class EventStream(str):
+    """An answer that goes on for as long as somebody reads it."""
+
+
 class Body(BaseModel):
     """A request body: unknown members are an error."""
 

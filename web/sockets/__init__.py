@@ -1,0 +1,1 @@
+"""WebSockets and server-sent events: who is connected here, what they follow, and the bytes they get."""

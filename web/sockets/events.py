@@ -1,0 +1,250 @@
+"""``GET /events``: the same frames as server-sent events, for ``EventSource`` and ``curl -N``.
+
+An event's id says where the reader stands in each of the channels it follows, so ``Last-Event-ID`` resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import gevent
+import msgspec
+from flask import Response, g, request
+from gevent.event import Event
+from pydantic import BaseModel, ConfigDict, Field
+
+from platform import serialization
+from platform.streams.history import BadPosition, position_of
+from web.identity import Caller
+from web.problems import Problem
+from web.routing import Routes
+from web.schemas.body import EventStream
+from web.sockets.authority import topic_of
+from web.sockets.endpoint import let_in
+from web.sockets.outgoing import Outgoing
+from web.sockets.protocol.answers import Subscribed
+from web.sockets.protocol.messages import Channel, Refused, Wish
+from web.sockets.server import Server, server
+from web.sockets.topics import Start, Topic
+
+log = logging.getLogger(__name__)
+
+routes = Routes(tag="Events")
+
+#: How often something is sent when nothing happens, in seconds: proxies cut what is silent.
+HEARTBEAT_S = 15.0
+#: What an EventSource waits before it connects again, in ms.
+RETRY_MS = 2_000
+STATUS = {"forbidden": 403, "unknown_model": 404, "not_found": 404, "too_many": 429}
+LOC = {"bad_filter": "filter", "bad_since": "since", "bad_channel": "model"}
+
+
+class EventsQuery(BaseModel):
+    """What to follow: documents of a model, rooms, a job, a batch; at least one of them."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str | None = Field(None, description="documents of this type")
+    id: str = Field("", description="only the one with this id")
+    userId: str = Field("", description="only this user's")
+    filter: str | None = Field(None, description="a filter, as JSON")
+    room: str | None = None
+    job: str | None = None
+    batch: str | None = None
+    since: str | None = Field(None, description="as `Last-Event-ID`; 0 for everything that is kept")
+    token: str | None = Field(None, description="a socket token, where no header can be sent")
+
+
+@routes.get(
+    "/events",
+    query=EventsQuery,
+    auth="user",
+    tokens=True,
+    answers={200: EventStream},
+    problems=(404, 422, 429, 503),
+    summary="What happens, as server-sent events",
+)
+def events(query: EventsQuery) -> Any:
+    """Each event's `data` is a frame as on a socket, its `event` the frame's, its `id` resumes by `Last-Event-ID`.
+
+    Comments come every 15 seconds when nothing happens. A reader that is too slow is cut off and may resume.
+    """
+    let_in()
+    wishes = _wishes(query)
+    if not wishes:
+        raise _invalid("model", "say what to follow: model, room, job or batch")
+    topics = [_topic(wish) for wish in wishes]
+    places = _places(request.headers.get("Last-Event-ID") or query.since, len(topics))
+    _check_places(places)
+    reader = _Reader(server(), g.caller, dict(zip(topics, places, strict=True)))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Response(reader.stream(), headers=headers, content_type="text/event-stream")
+
+
+def _wishes(query: EventsQuery) -> list[Wish]:
+    found = []
+    if query.model is not None:
+        filter_ = _json(query.filter) if query.filter else None
+        found.append(Wish(channel=Channel(query.model, query.id, query.userId), filter=filter_))
+    for kind in ("room", "job", "batch"):
+        if (name := getattr(query, kind)) is not None:
+            found.append(Wish(**{kind: name}))
+    return found
+
+
+def _json(text: str) -> Any:
+    try:
+        return serialization.decode(text)
+    except ValueError as exc:
+        raise _invalid("filter", f"is no JSON: {exc}") from exc
+
+
+def _topic(wish: Wish) -> Topic:
+    try:
+        return topic_of(g.caller, wish)
+    except Refused as exc:
+        if exc.code in STATUS:
+            raise Problem(STATUS[exc.code], exc.message) from exc
+        raise _invalid(LOC.get(exc.code, "model"), exc.message) from exc
+
+
+def _places(said: str | None, channels: int) -> list[Any]:
+    """Where the reader stands in each channel: ``epoch.offset`` for each, with commas between; or 0 in all."""
+    if said is None or said == "":
+        return [None] * channels
+    if said == "0":
+        return [0] * channels
+    if said.startswith("{"):
+        return [_json(said)] * channels
+    places: list[Any] = []
+    for place in said.split(","):
+        epoch, _, offset = place.rpartition(".")
+        places.append({"epoch": epoch, "offset": int(offset)} if offset.isdigit() else said)
+    return places if len(places) == channels else [said] * channels
+
+
+def _check_places(places: Iterable[Any]) -> None:
+    try:
+        for place in places:
+            if place is not None:
+                position_of(place)
+    except BadPosition as exc:
+        raise _invalid("since", "is the id of an event, or 0 for everything that is kept") from exc
+
+
+def _invalid(name: str, text: str) -> Problem:
+    return Problem(422, "the query does not fit", errors=[{"loc": ["query", name], "msg": text}])
+
+
+class _Reader:
+    """A follower whose frames wait to be taken by the response, bounded in bytes."""
+
+    def __init__(self, sockets: Server, caller: Caller, wanted: dict[Topic, Any]):
+        self._server = sockets
+        self._wanted = wanted
+        self.caller: Caller | None = None
+        self._known = caller
+        self._waiting: deque[bytes] = deque([f"retry: {RETRY_MS}\n\n".encode()])
+        self._bytes = 0
+        self._more = Event()
+        self._is_over = False
+        self._places = {topic.told: "." for topic in wanted}
+
+    # -- a follower
+
+    def push(self, frame: Outgoing) -> None:
+        if self._is_over:
+            return
+        epoch = self._places[frame.channel].rpartition(".")[0]
+        self._places[frame.channel] = f"{epoch}.{frame.offset}"
+        name = _name_of(frame.text)
+        self._put(f"id: {','.join(self._places.values())}\nevent: {name}\ndata: {frame.text}\n\n".encode())
+
+    def restart(self, why: str) -> None:
+        """An EventSource connects again by itself, with the id of its last event."""
+        self._end()
+
+    def revoke(self) -> None:
+        self._end()
+
+    def wait_until_taken(self) -> None:
+        gevent.sleep(0)
+        while not self._is_over and self._bytes > self._server.limits.queue_bytes // 2:
+            gevent.sleep(0.01)
+
+    # -- the request
+
+    def stream(self) -> Iterator[bytes]:
+        """The response's body; whatever ends it, nothing is followed afterwards."""
+        self._server.readers.add(self)
+        self._server.recognise(self, self._known)
+        following = gevent.spawn(self._follow)
+        try:
+            while True:
+                while self._waiting:
+                    chunk = b"".join(self._waiting)
+                    self._waiting.clear()
+                    self._bytes = 0
+                    yield chunk
+                if self._is_over or self._is_expired():
+                    return
+                self._more.clear()
+                if not self._more.wait(HEARTBEAT_S if not self._waiting else 0):
+                    yield b": nothing happened\n\n"
+        finally:
+            self._server.readers.discard(self)
+            self._is_over = True
+            following.kill(block=False)
+            self._let_go()
+
+    def _follow(self) -> None:
+        try:
+            for topic, since in self._wanted.items():
+                self._server.follow(self, topic, since, self._started(topic))
+        except Exception:  # the response has begun: its end makes the reader come again
+            log.warning("a reader of events cannot follow what it asked for", exc_info=True)
+            self._end()
+
+    def _started(self, topic: Topic) -> Any:
+        def started(start: Start) -> None:
+            self._places[topic.told] = f"{start.position.epoch}.{start.position.offset}"
+            position = start.position
+            told = Subscribed(topic.told, position.epoch, position.offset, start.recovered).encoded().decode()
+            self._put(f"id: {','.join(self._places.values())}\nevent: subscribed\ndata: {told}\n\n".encode())
+
+        return started
+
+    def _put(self, chunk: bytes) -> None:
+        if self._bytes > self._server.limits.queue_bytes:
+            self._end()
+            return
+        self._waiting.append(chunk)
+        self._bytes += len(chunk)
+        self._more.set()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._more.set()
+
+    def _is_expired(self) -> bool:
+        expires_at = self._known.expires_at
+        return expires_at is not None and time.time() > expires_at.timestamp()
+
+    def _let_go(self) -> None:
+        for topic in self._wanted:
+            self._server.leave(self, topic)
+        self._server.forget_credential(self)
+
+
+class _Named(msgspec.Struct):
+    event: str
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def _name_of(text: str) -> str:
+    return _named.decode(text).event

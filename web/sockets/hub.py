@@ -1,0 +1,308 @@
+"""The hub of a process: who follows what here, and how what is told reaches them, each thing once.
+
+Greenlets: one hears the feed and pushes, one keeps the registry as followers want it. If the feed was lost, or the
+process was taken for dead, the streams are read again from where everything was certain, once for all followers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import gevent
+
+from platform import store
+from platform.errors import BrokerUnavailable
+from platform.routing.subscriptions import Subscriptions
+from platform.settings import Settings
+from platform.streams.delivery import Position, Streams
+from platform.streams.history import Histories, History, position_of
+from web.sockets.audience import Audience, Follower, Item, items_of
+from web.sockets.feed import Feed, FeedLost
+from web.sockets.membership import Membership
+from web.sockets.metrics import FRAMES
+from web.sockets.outgoing import Outgoing, outgoing
+from web.sockets.topics import Device, Start, Streamed
+
+log = logging.getLogger(__name__)
+
+#: Frames of history sent before the reader's queue is looked at.
+PART = 200
+RETRY_S = 0.3
+FORGOTTEN = "what was missed is not known any more"
+
+
+class Reader(Follower, Protocol):
+    """A follower that can be asked to wait until its peer has taken what was sent."""
+
+    def wait_until_taken(self) -> None: ...
+
+
+class Hub:
+    """``follow`` and ``leave`` are for followers; ``run`` is called once, in a greenlet of its own."""
+
+    def __init__(self, config: Settings, registry: Subscriptions, kept: Streams):
+        self.histories = Histories(kept)
+        self.membership = Membership(registry)
+        self.feed = Feed(config, self._clock_us, self._take)
+        self._client = kept.client
+        self._audiences: dict[str, dict[str, Audience]] = defaultdict(dict)  # group's key: told channel
+        self._by_stream: dict[str, set[Audience]] = defaultdict(set)
+        self._epochs: dict[str, str] = {}
+        self._catching_up: set[gevent.Greenlet] = set()
+        self._is_closed = False
+
+    # -- for followers
+
+    def follow(self, follower: Reader, topic: Streamed, since: object, started: Callable[[Start], None]) -> None:
+        """Let a follower hear a topic from now on; ``started`` is called before anything is pushed.
+
+        With ``since`` (None: from now on) what is kept after that is pushed first. Raises BadPosition,
+        BrokerUnavailable; then nothing is followed.
+        """
+        if since is not None:
+            position_of(since)
+        audience = self._audience(topic)
+        newcomer = audience.enter(follower)
+        try:
+            self.membership.wait(topic.group)
+            if since is None:
+                upto = self._begin_now(topic, started)
+            else:
+                upto = self._begin_since(follower, topic, since, started)
+                while newcomer.is_behind:
+                    newcomer.begin_again()
+                    upto = self._read_on(follower, topic, upto)
+        except BaseException:
+            self.leave(follower, topic)
+            raise
+        if follower in audience.newcomers:  # else it left meanwhile
+            audience.admit(follower, upto.offset)
+
+    def attach(self, follower: Follower, topic: Device) -> None:
+        """Let a follower hear what is sent to its device from about now on."""
+        self._audience(topic).add(follower)
+
+    def leave(self, follower: Follower, topic: Streamed | Device) -> None:
+        """The follower hears nothing of the topic any more; safe to call twice."""
+        key = topic.group.key
+        audience = self._audiences.get(key, {}).get(topic.told)
+        if audience is None:
+            return
+        audience.leave(follower)
+        if audience.is_empty:
+            self._forget(audience, key)
+
+    @property
+    def topics(self) -> int:
+        """How many different things are followed here."""
+        return sum(len(told) for told in self._audiences.values())
+
+    # -- greenlets
+
+    def run(self) -> None:
+        """Hear the feed, for ever, whatever becomes of the store."""
+        is_first = True
+        while not self._is_closed:
+            try:
+                self._open(is_first)
+                is_first = False
+                self._hear()
+            except (FeedLost, BrokerUnavailable, *store.AWAY) as exc:
+                log.warning("the feed of the sockets was lost: %s", exc)
+                gevent.sleep(RETRY_S)
+            except Exception:  # the edge of the loop: thousands of sockets hang on it
+                log.exception("the feed of the sockets failed; it begins again")
+                gevent.sleep(RETRY_S)
+        self.feed.close()
+
+    def close(self) -> None:
+        """The process ends: nobody is to tell it anything any more. Raises BrokerUnavailable."""
+        self._is_closed = True
+        self.membership.close()
+
+    def _hear(self) -> None:
+        """Until the feed is lost or the hub closed; under another name if this one was swept."""
+        while not self._is_closed:
+            if self.membership.step(self._certain_clock()):
+                self.feed.read()
+            else:
+                log.warning("this process was taken for dead; it goes on under another name")
+                self._start_again(self.membership.renew())
+
+    def _open(self, is_first: bool) -> None:
+        self.membership.registry.open(self.membership.process)
+        if is_first:
+            self.feed.open(self.membership.process)
+        else:
+            self._start_again(self.membership.process)
+
+    def _start_again(self, process: str) -> None:
+        """Hear, join, and read what was told meanwhile; in this order nothing is missed."""
+        certain_us = min(self.feed.certain_us, self.membership.certain_us) or self._clock_us()
+        self.feed.open(process)
+        self.membership.rejoin()
+        # Those that still read after an earlier loss go first; nothing is told by this greenlet meanwhile.
+        gevent.joinall(list(self._catching_up))
+        self._hold_all()
+        for stream, audiences in list(self._by_stream.items()):
+            self._spawn_catch_up(stream, list(audiences), certain_us)
+
+    def _certain_clock(self) -> int:
+        """The store's clock if it is going to be needed; asking costs a call."""
+        return self._clock_us() if self.membership.is_due else 0
+
+    def _clock_us(self) -> int:
+        seconds, microseconds = store.insist(self._client.time, 0)
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    # -- what is told
+
+    def _take(self, messages: Iterable[bytes]) -> None:
+        for message in messages:
+            for item in items_of(message):
+                self._tell(item)
+
+    def _tell(self, item: Item) -> None:
+        frames: dict[str, Outgoing] = {}
+        for key in item.groups:
+            for told, audience in list(self._audiences.get(key, {}).items()):
+                if audience.held is not None:
+                    audience.held.append(item)
+                elif item.reread:
+                    self._reread(audience, item)
+                else:
+                    if told not in frames:
+                        frames[told] = outgoing(bytes(item.frame).decode(), told, item.offset)
+                    audience.tell(frames[told])
+                    FRAMES.inc(len(audience.followers))
+
+    def _reread(self, audience: Audience, item: Item) -> None:
+        audience.held = []
+        self._spawn_catch_up(audience.topic.stream, [audience], item.offset - 1)
+
+    # -- reading again
+
+    def _hold_all(self) -> None:
+        for audiences in self._by_stream.values():
+            for audience in audiences:
+                audience.held = []
+
+    def _spawn_catch_up(self, stream: str, audiences: list[Audience], certain: int) -> None:
+        greenlet = gevent.spawn(self._catch_up, stream, audiences, certain)
+        self._catching_up.add(greenlet)
+        greenlet.link(self._catching_up.discard)
+
+    def _catch_up(self, stream: str, audiences: list[Audience], certain: int) -> None:
+        """Tell audiences all that their stream was given since everything was certain, then what was held."""
+        try:
+            if stream:
+                self._read_again(stream, audiences, certain)
+            for audience in audiences:
+                self._let_go(audience)
+        except Exception:  # followers that hear nothing, and do not know it, would be the worst
+            log.exception("reading %s again failed; its followers are to come again", stream)
+            for audience in audiences:
+                audience.restart(FORGOTTEN)
+                audience.held = None
+
+    def _read_again(self, stream: str, audiences: list[Audience], certain: int) -> None:
+        position = Position("", max(certain, min(audience.offset for audience in audiences)))
+        is_complete = False
+        while not is_complete:
+            try:
+                position, is_complete = self._catch_up_part(stream, audiences, position)
+            except BrokerUnavailable:
+                gevent.sleep(RETRY_S)
+
+    def _catch_up_part(self, stream: str, audiences: list[Audience], since: Position) -> tuple[Position, bool]:
+        read = self.histories.entries(stream, since)
+        is_same = self._epochs.setdefault(stream, read.position.epoch) == read.position.epoch
+        self._epochs[stream] = read.position.epoch
+        if not (read.is_whole and is_same):
+            for audience in audiences:
+                audience.restart(FORGOTTEN)
+        for offset, fields in read.kept:
+            for audience in audiences:
+                if (frame := audience.frame_of(offset, fields)) is not None:
+                    audience.tell(frame)
+        return read.position, read.is_complete
+
+    def _let_go(self, audience: Audience) -> None:
+        """What was held is told; more may be held while it is."""
+        while audience.held:
+            held, audience.held = audience.held, []
+            for item in held:
+                if item.reread:
+                    # Another one came meanwhile: its place may be behind what was read.
+                    self._tell_entry(audience, item)
+                else:
+                    audience.tell(outgoing(bytes(item.frame).decode(), audience.topic.told, item.offset))
+        audience.held = None
+
+    def _tell_entry(self, audience: Audience, item: Item) -> None:
+        while item.offset > audience.offset:
+            try:
+                read = self.histories.entries(audience.topic.stream, Position("", item.offset - 1))
+            except BrokerUnavailable:
+                gevent.sleep(RETRY_S)
+                continue
+            for offset, fields in read.kept[:1]:
+                if offset == item.offset and (frame := audience.frame_of(offset, fields)) is not None:
+                    audience.tell(frame)
+            return
+
+    # -- newcomers
+
+    def _begin_now(self, topic: Streamed, started: Callable[[Start], None]) -> Position:
+        position = self.histories.now(topic.stream)
+        self._epochs.setdefault(topic.stream, position.epoch)
+        started(Start(position, recovered=True))
+        return position
+
+    def _begin_since(
+        self, follower: Reader, topic: Streamed, since: object, started: Callable[[Start], None]
+    ) -> Position:
+        read = topic.history(self.histories, since, PART)
+        self._epochs.setdefault(topic.stream, read.epoch)
+        # All frames that follow are behind this place; without any it is the latest one that is known.
+        stands = position_of(since).offset if read.frames else read.offset
+        started(Start(Position(read.epoch, stands), read.recovered))
+        return self._push_all(follower, topic, read)
+
+    def _read_on(self, follower: Reader, topic: Streamed, position: Position) -> Position:
+        return self._push_all(follower, topic, topic.history(self.histories, position, PART))
+
+    def _push_all(self, follower: Reader, topic: Streamed, read: History) -> Position:
+        epoch = read.epoch
+        while True:
+            for frame in read.frames:
+                follower.push(Outgoing(topic.told, frame.offset, frame.text))
+            if read.is_complete:
+                return Position(epoch, read.offset)
+            follower.wait_until_taken()
+            read = topic.history(self.histories, Position(epoch, read.offset), PART)
+            if not read.recovered:
+                follower.restart(FORGOTTEN)
+
+    def _audience(self, topic: Streamed | Device) -> Audience:
+        group = topic.group
+        told = self._audiences[group.key]
+        if topic.told not in told:
+            told[topic.told] = audience = Audience(topic)
+            self._by_stream[topic.stream].add(audience)
+            self.membership.want(group)
+        return told[topic.told]
+
+    def _forget(self, audience: Audience, key: str) -> None:
+        topic = audience.topic
+        told = self._audiences[key]
+        told.pop(topic.told, None)
+        self._by_stream[topic.stream].discard(audience)
+        if not self._by_stream[topic.stream]:
+            del self._by_stream[topic.stream]
+        if not told:
+            del self._audiences[key]
+            self.membership.release(topic.group)

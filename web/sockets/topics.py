@@ -1,0 +1,95 @@
+"""What can be followed: where its history is, which group of the registry it belongs to, and its name for followers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from platform.documents.filters import Filter
+from platform.routing.rooms import room_channel, room_stream
+from platform.routing.subscriptions import Group
+from platform.streams.delivery import Position
+from platform.streams.history import Histories, History
+from platform.streams.names import View
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents of a type. ``told`` is the channel asked for; ``view`` and ``filter`` are what may be seen of it."""
+
+    told: str
+    view: View
+    filter: Filter | None = None
+
+    @property
+    def group(self) -> Group:
+        return Group(self.view.channel, self.filter)
+
+    @property
+    def stream(self) -> str:
+        return self.view.stream
+
+    def history(self, histories: Histories, since: object, limit: int) -> History:
+        """What followers were told after a place; raises BadPosition, BrokerUnavailable."""
+        return histories.read(self.view.channel, since, self.filter, limit, told=self.told)
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room of a tenant."""
+
+    app_id: str
+    name: str
+
+    @property
+    def told(self) -> str:
+        return room_channel(self.app_id, self.name)
+
+    @property
+    def group(self) -> Group:
+        return Group(self.told)
+
+    @property
+    def stream(self) -> str:
+        return room_stream(self.app_id, self.name)
+
+    def history(self, histories: Histories, since: object, limit: int) -> History:
+        return histories.read_other(self.stream, self.told, since, limit)
+
+
+@dataclass(frozen=True)
+class JobTopic:
+    """A job: its record as it is, and each newer one."""
+
+    app_id: str
+    job_id: str
+
+    @property
+    def told(self) -> str:
+        return f"app:{self.app_id}:job:{self.job_id}"
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of a user: what is sent to it alone. Nothing of it is kept."""
+
+    told: str
+
+    @property
+    def group(self) -> Group:
+        return Group(self.told)
+
+    @property
+    def stream(self) -> str:
+        return ""
+
+
+Streamed = Documents | Room
+Topic = Documents | Room | JobTopic | Device
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a new follower stands, and whether nothing between that and what it had seen is forgotten."""
+
+    position: Position
+    recovered: bool
