@@ -25,6 +25,9 @@ from web.client.models import (
     State,
 )
 from web.client.retrying import ASYNC_RETRYING, Patience, reporting_trouble
+from web.client.sockets.awaiting import AsyncSocket
+from web.client.sockets.awaiting import Token as SocketToken
+from web.client.sockets.line import MAX_WAITING, Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -201,6 +204,7 @@ class AsyncClient(Topic):
 
     session = method(sessions.session)
     socket_token = method(sessions.socket_token)
+    revoke_device = method(sessions.revoke_device)
     health = method(service.health)
     ready = method(service.ready)
     status = method(service.status)
@@ -217,6 +221,22 @@ class AsyncClient(Topic):
         """Call a registered function and wait for its result; raises as ``Client.call``."""
         flow = functions.call(module, function, arguments, self._carrier.connection.timeout_s)
         return await self._carrier.run(flow)
+
+    def socket(
+        self,
+        *,
+        device_id: str | None = None,
+        token: SocketToken | None = None,
+        base_url: str | None = None,
+        max_waiting: int = MAX_WAITING,
+    ) -> AsyncSocket:
+        """What happens, while it happens; to be used in an ``async with`` block. See ``Client.socket``."""
+
+        async def fresh_token() -> str:
+            return (await self.socket_token(device_id)).token
+
+        line = Line(base_url or self._carrier.connection.base_url, self._carrier.connection.timeout_s)
+        return AsyncSocket(line, token or fresh_token, max_waiting)
 
     async def sign_in(self, email: str, password: str) -> SessionInfo:
         """A new session, as which this client asks from now on. Raises AuthenticationError, RateLimitError."""

@@ -25,6 +25,9 @@ from web.client.models import (
     State,
 )
 from web.client.retrying import RETRYING, Patience, reporting_trouble
+from web.client.sockets.blocking import Socket
+from web.client.sockets.blocking import Token as SocketToken
+from web.client.sockets.line import MAX_WAITING, Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -202,6 +205,7 @@ class Client(Topic):
 
     session = method(sessions.session)
     socket_token = method(sessions.socket_token)
+    revoke_device = method(sessions.revoke_device)
     health = method(service.health)
     ready = method(service.ready)
     status = method(service.status)
@@ -221,6 +225,22 @@ class Client(Topic):
         function failed, 409 if its job was cancelled; WaitTimeout, whose ``job`` goes on.
         """
         return self._carrier.run(functions.call(module, function, arguments, self._carrier.connection.timeout_s))
+
+    def socket(
+        self,
+        *,
+        device_id: str | None = None,
+        token: SocketToken | None = None,
+        base_url: str | None = None,
+        max_waiting: int = MAX_WAITING,
+    ) -> Socket:
+        """What happens, while it happens; to be used in a ``with`` block.
+
+        For each connection it asks this client for a short-lived token, or ``token``: a function that returns one,
+        or a credential that stays. ``base_url``: where sockets are served, if not where the API is.
+        """
+        line = Line(base_url or self._carrier.connection.base_url, self._carrier.connection.timeout_s)
+        return Socket(line, token or (lambda: self.socket_token(device_id).token), max_waiting)
 
     def sign_in(self, email: str, password: str) -> SessionInfo:
         """A new session, as which this client asks from now on. Raises AuthenticationError, RateLimitError."""
