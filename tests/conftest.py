@@ -43,6 +43,7 @@ BROKER_AGNOSTIC = {
     ),
     *("test_client.py", "test_http_deadletters.py", "test_http_bad_input.py"),
 }
+OURS = {"platform", "tasks", "web", "deploy"}
 #: Marks whose tests run one after the other.
 ALONE = {"supervision", "scale", "chaos"}
 PROGRAMS = pytest.StashKey[list[processes.Program]]()
@@ -107,6 +108,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def forget_what_was_set() -> None:
+    """Clients of servers that are gone, and all else this process keeps of settings that it had."""
+    for name, module in list(sys.modules.items()):
+        if module is not None and name.partition(".")[0] in OURS:
+            for kept in list(vars(module).values()):
+                if type(kept) is type(settings):
+                    kept.cache_clear()
+
+
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty folder with a short path: a unix socket's path has at most 107 bytes."""
@@ -126,7 +136,7 @@ def settings_env(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
     set_more(data_dir=data_dir)
     yield set_more
-    settings.cache_clear()
+    forget_what_was_set()
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +148,14 @@ def session_valkey(pytestconfig: pytest.Config) -> Iterator[redis.Redis]:
         # One connection that stays: without a client the server would end by itself after a minute.
         kept_open.subscribe("kept-open")
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_app() -> None:
+    """The app reads its settings once: those of the session, whichever test is the first to need it."""
+    from tasks import app
+
+    assert app.conf.broker_url
 
 
 @pytest.fixture
