@@ -13,10 +13,18 @@ from typing import Literal
 
 from flask import Request
 
-from platform.accounts import Account, RecentAnswers, find_account, find_by_key, public_id_of, revocations
+from platform.accounts import (
+    Account,
+    RecentAnswers,
+    find_account,
+    find_by_key,
+    is_active_key,
+    public_id_of,
+    revocations,
+)
 from web.problems import Problem
 from web.scope import Scope
-from web.tokens import BadToken, Claims, Purpose, RefusedAccount, RevokedDevice, UntrustedToken, read
+from web.tokens import BadToken, Claims, Purpose, RefusedAccount, RevokedDevice, RevokedKey, UntrustedToken, read
 
 COOKIE = "platform_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -29,6 +37,7 @@ RECENT_MAX_ENTRIES = 10_000
 Via = Literal["key", "session", "access", "token"]
 _VIA: dict[Purpose, Via] = {Purpose.SESSION: "session", Purpose.ACCESS: "access", Purpose.TOKEN: "token"}
 _recent: RecentAnswers[str, Account | None] = RecentAnswers(RECENT_TTL_S, RECENT_MAX_ENTRIES)
+_recent_keys: RecentAnswers[str, bool] = RecentAnswers(RECENT_TTL_S, RECENT_MAX_ENTRIES)
 _recent_devices: RecentAnswers[tuple[str, str], int | None] = RecentAnswers(RECENT_TTL_S, RECENT_MAX_ENTRIES)
 
 
@@ -37,9 +46,9 @@ class Caller:
     """The account behind a request, and how it was recognised.
 
     ``expires_at`` (UTC) ends the credential, never for a key; ``session_id`` is the sign-in it stems from;
-    ``csrf_token`` is known for the cookie only, ``key_id`` (the public id) for a key, ``device_id`` for a socket token
-    that named one, and with it ``device_revoked_at``: that device's revocations up to then do not concern this caller
-    (in ms by the store's clock).
+    ``csrf_token`` is known for the cookie only. ``key_id`` (the public id) is known for a key and what was made with
+    one, ``device_id`` for a socket token that named one, and with it ``device_revoked_at``: that device's revocations
+    up to then do not concern this caller (in ms by the store's clock).
     """
 
     account_id: str
@@ -140,6 +149,8 @@ def _from_claims(purpose: Purpose, value: str) -> Caller:
     account = _recent.get(claims.account_id, find_account)
     if account is None:
         raise RefusedAccount(purpose.kind)
+    if claims.key_id is not None and not _recent_keys.get(claims.key_id, is_active_key):
+        raise RevokedKey(purpose.kind)
     if claims.device_id is not None and _device_revoked_at(claims) > claims.device_revoked_at:
         raise RevokedDevice(purpose.kind)
     return _caller(purpose, claims, account)
@@ -161,6 +172,7 @@ def _caller(purpose: Purpose, claims: Claims, account: Account) -> Caller:
         session_id=claims.session_id,
         device_id=claims.device_id,
         csrf_token=claims.csrf_token or None,
+        key_id=claims.key_id,
         device_revoked_at=claims.device_revoked_at,
         scope=claims.scope or Scope.EVERYTHING,
     )

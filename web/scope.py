@@ -27,8 +27,8 @@ class Scope:
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Scope:
         """The opposite of ``as_dict``. Raises TypeError for a member that this release does not know."""
-        known: dict[str, Any] = {**said}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        listed = {name: tuple(value) for name, value in {**said}.items() if isinstance(value, list)}
+        return cls(**{**said, **listed})
 
     def as_dict(self) -> dict[str, Any]:
         """As it travels in a token: what it narrows, and nothing else."""

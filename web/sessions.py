@@ -157,6 +157,7 @@ def make_token(body: TokenRequest | None) -> Any:
         wanted.device_id,
         _revoked_at(caller, wanted.device_id),
         _scope(wanted.scope),
+        caller.key_id,
     )
     token = TokenAnswer(token=sign(Purpose.TOKEN, claims), expires_at=_time(claims.expires_at))
     return token, 201
@@ -203,7 +204,7 @@ def _by_bearer() -> Claims:
         caller = caller_from(credential)
     except BadToken as exc:
         raise Problem(401, str(exc), headers=CHALLENGE) from exc
-    return session_claims(caller.account, _latest_expiry(caller))
+    return session_claims(caller.account, _latest_expiry(caller), caller.key_id)
 
 
 def _latest_expiry(caller: Caller) -> int | None:

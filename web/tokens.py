@@ -45,7 +45,8 @@ class Claims:
     ``session_id`` is one per sign-in and goes on to the values made from it. ``csrf_token`` is empty outside the
     cookie, ``device_id`` is None outside socket tokens. ``device_revoked_at`` is when that device had last been revoked
     before this was made, in ms by the store's clock (0: never); once it is revoked later than that, this is over. So
-    no two clocks are compared. Without a ``scope`` it allows all that its account may do.
+    no two clocks are compared. Without a ``scope`` it allows all that its account may do. ``key_id`` names
+    the API key it was made with, and ends with, if it was.
     """
 
     account_id: str
@@ -59,6 +60,7 @@ class Claims:
     device_id: str | None = None
     device_revoked_at: int = 0
     scope: Scope | None = None
+    key_id: str | None = None
 
     @property
     def account(self) -> Account:
@@ -103,6 +105,14 @@ class RefusedAccount(BadToken):
         self.args = (kind,)
 
 
+class RevokedKey(BadToken):
+    """Signed and in time, but the API key it was made with was revoked."""
+
+    def __init__(self, kind: str):
+        super().__init__(kind, "was made with an API key that is revoked; use another one")
+        self.args = (kind,)
+
+
 class RevokedDevice(BadToken):
     """Signed and in time, but the device it names was revoked after it was made."""
 
@@ -111,10 +121,10 @@ class RevokedDevice(BadToken):
         self.args = (kind,)
 
 
-def session_claims(account: Account, latest_expiry: int | None = None) -> Claims:
+def session_claims(account: Account, latest_expiry: int | None = None, key_id: str | None = None) -> Claims:
     """Claims of a new sign-in, with its own CSRF token; ``latest_expiry`` may only shorten its life."""
     claims = _claims(account, settings().session_ttl_s, latest_expiry)
-    return replace(claims, csrf_token=secrets.token_urlsafe(32))
+    return replace(claims, csrf_token=secrets.token_urlsafe(32), key_id=key_id)
 
 
 def token_claims(
@@ -125,6 +135,7 @@ def token_claims(
     device_id: str | None = None,
     device_revoked_at: int = 0,
     scope: Scope | None = None,
+    key_id: str | None = None,
 ) -> Claims:
     """Claims of a socket token, by default for as long as the settings allow; part of a session if one is named."""
     claims = _claims(account, ttl_s or settings().token_ttl_s, latest_expiry)
@@ -134,6 +145,7 @@ def token_claims(
         device_id=device_id,
         device_revoked_at=device_revoked_at,
         scope=scope,
+        key_id=key_id,
     )
 
 

@@ -13,7 +13,7 @@ from platform.accounts.account import (
     WeakPassword,
     roles_within,
 )
-from platform.accounts.keys import KeyRecord, add_key, find_by_key, list_keys, public_id_of, revoke_key
+from platform.accounts.keys import KeyRecord, add_key, find_by_key, is_active_key, list_keys, public_id_of, revoke_key
 from platform.accounts.recent import RecentAnswers
 from platform.accounts.users import (
     UserRecord,
@@ -40,6 +40,7 @@ __all__ = [
     "disable_user",
     "find_account",
     "find_by_key",
+    "is_active_key",
     "list_keys",
     "list_users",
     "public_id_of",

@@ -88,6 +88,13 @@ def public_id_of(key_text: str) -> str:
     return key_text.split("_")[1]
 
 
+def is_active_key(public_id: str) -> bool:
+    """Whether there is such a key, and it was not revoked; asks the database. Its user is another question."""
+    with reading() as session:
+        key = session.get(ApiKey, public_id)
+    return key is not None and key.revoked_at is None
+
+
 def find_by_key(key_text: str) -> Account | None:
     """The active account a key belongs to; None for a wrong or revoked key or a disabled user.
 

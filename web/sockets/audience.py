@@ -14,8 +14,9 @@ from web.sockets.topics import Device, Documents, Streamed
 
 #: Followers told before others get a turn: some milliseconds.
 TURN = 256
-#: Frames kept for a newcomer who reads history meanwhile; with more the history is read again from there.
-MOST_KEPT = 1_000
+#: Frames kept for a newcomer who reads history meanwhile, and their characters; with more the history is read again
+#: from there.
+MOST_KEPT, MOST_KEPT_CHARS = 1_000, 131_072
 
 
 class Follower(Protocol):
@@ -44,31 +45,33 @@ class Newcomer:
     Once it has, it knows all up to the offset ``floor``, which the others may still have to be told.
     """
 
-    __slots__ = ("floor", "frames", "is_behind")
+    __slots__ = ("_chars", "floor", "frames", "is_behind")
 
     def __init__(self) -> None:
         self.frames: list[Outgoing] = []
+        self._chars = 0
         self.is_behind = False
         self.floor: int | None = None
 
     def keep(self, frame: Outgoing) -> None:
-        if len(self.frames) >= MOST_KEPT:
+        self._chars += len(frame.text)
+        if len(self.frames) >= MOST_KEPT or self._chars > MOST_KEPT_CHARS:
             self.frames, self.is_behind = [], True
         if not self.is_behind:
             self.frames.append(frame)
 
     def begin_again(self) -> None:
         """Keep what is told from now on; all before is in the history."""
-        self.frames, self.is_behind = [], False
+        self.frames, self._chars, self.is_behind = [], 0, False
 
 
 class Audience:
     """Followers, newcomers, and how far they have been told.
 
-    While ``held`` is a list, the history is being read for all of them, and what is told waits in it.
+    While ``held`` is a list, the history is being read for all of them, from ``certain`` on, and what is told waits.
     """
 
-    __slots__ = ("_everybody", "followers", "held", "newcomers", "offset", "topic")
+    __slots__ = ("_everybody", "certain", "followers", "held", "newcomers", "offset", "topic")
 
     def __init__(self, topic: Streamed | Device):
         self.topic = topic
@@ -76,6 +79,7 @@ class Audience:
         self.followers: set[Follower] = set()
         self.newcomers: dict[Follower, Newcomer] = {}
         self.held: list[Item] | None = None
+        self.certain = 0
         self._everybody: tuple[Follower, ...] | None = None
 
     @property
@@ -138,6 +142,10 @@ class Audience:
             del self.newcomers[follower]
             self.followers.add(follower)
         self._everybody = None
+
+    def hold(self, certain: int) -> None:
+        """All up to there is told: what comes now waits until the rest has been read."""
+        self.held, self.certain = [], certain
 
     def restart(self, why: str) -> None:
         """None of them can be told all that it missed."""

@@ -235,7 +235,8 @@ class Connection:
             if self._writer is None:
                 self._writer = gevent.get_hub().loop.io(self._sock.fileno(), WRITE)
             self._writer.start(self._write)
-        elif self._out_bytes > self._limits.queue_bytes and self._sent_code is None:
+        elif self._out_bytes - len(self._out[0]) > self._limits.queue_bytes and self._sent_code is None:
+            # Not counted is the frame that is being taken: one that is larger by itself makes nobody slow.
             self.cut(CloseCode.TOO_SLOW, "too much waited to be taken")
             return
         self._out.append(rest)

@@ -87,7 +87,14 @@ def is_own_origin(origin: str | None) -> bool:
     if origin is None:
         return True
     allowed = settings().cors_origins
-    return urlsplit(origin).netloc == request.host or origin in allowed or "*" in allowed
+    return _host_of(origin) == request.host or origin in allowed or "*" in allowed
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None  # such as http://[
 
 
 def _handshake() -> bytes:

@@ -6,9 +6,13 @@ An event's id says where the reader stands in each of the channels it follows, s
 from __future__ import annotations
 
 import logging
+import re
+import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -24,6 +28,7 @@ from web.problems import Problem
 from web.routing import Routes
 from web.schemas.body import EventStream
 from web.sockets.authority import topic_of
+from web.sockets.connection import SEND_BUFFER_BYTES
 from web.sockets.endpoint import let_in
 from web.sockets.outgoing import Outgoing
 from web.sockets.protocol.answers import Subscribed
@@ -39,7 +44,13 @@ routes = Routes(tag="Events")
 HEARTBEAT_S = 15.0
 #: What an EventSource waits before it connects again, in ms.
 RETRY_MS = 2_000
+#: Handed to the kernel at once, if no event alone has more: a reader that takes that much is not stuck.
+SENT_BYTES = 65_536
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 STATUS = {"forbidden": 403, "unknown_model": 404, "not_found": 404, "too_many": 429}
+#: In an event's id, of a channel whose first event has not come.
+NOWHERE = "."
+_OFFSET = re.compile("[0-9]{1,16}")
 LOC = {"bad_filter": "filter", "bad_since": "since", "bad_channel": "model"}
 
 
@@ -79,7 +90,9 @@ def events(query: EventsQuery) -> Any:
     topics = [_topic(wish) for wish in wishes]
     places = _places(request.headers.get("Last-Event-ID") or query.since, len(topics))
     _check_places(places)
-    reader = _Reader(server(), g.caller, dict(zip(topics, places, strict=True)))
+    sock = request.environ["gunicorn.socket"]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    reader = _Reader(server(), g.caller, dict(zip(topics, places, strict=True)), sock)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(reader.stream(), headers=headers, content_type="text/event-stream")
 
@@ -87,7 +100,7 @@ def events(query: EventsQuery) -> Any:
 def _wishes(query: EventsQuery) -> list[Wish]:
     found = []
     if query.model is not None:
-        filter_ = _json(query.filter) if query.filter else None
+        filter_ = _json(query.filter, "filter") if query.filter else None
         found.append(Wish(channel=Channel(query.model, query.id, query.userId), filter=filter_))
     for kind in ("room", "job", "batch"):
         if (name := getattr(query, kind)) is not None:
@@ -95,11 +108,11 @@ def _wishes(query: EventsQuery) -> list[Wish]:
     return found
 
 
-def _json(text: str) -> Any:
+def _json(text: str, name: str) -> Any:
     try:
         return serialization.decode(text)
     except ValueError as exc:
-        raise _invalid("filter", f"is no JSON: {exc}") from exc
+        raise _invalid(name, f"is no JSON: {exc}") from exc
 
 
 def _topic(wish: Wish) -> Topic:
@@ -112,18 +125,31 @@ def _topic(wish: Wish) -> Topic:
 
 
 def _places(said: str | None, channels: int) -> list[Any]:
-    """Where the reader stands in each channel: ``epoch.offset`` for each, with commas between; or 0 in all."""
+    """Where the reader stands in each channel, with commas between; a single 0, or position as JSON, is of all."""
     if said is None or said == "":
         return [None] * channels
     if said == "0":
         return [0] * channels
     if said.startswith("{"):
-        return [_json(said)] * channels
-    places: list[Any] = []
-    for place in said.split(","):
-        epoch, _, offset = place.rpartition(".")
-        places.append({"epoch": epoch, "offset": int(offset)} if offset.isdigit() else said)
+        return [_json(said, "since")] * channels
+    places = [_place(text) for text in said.split(",")]
     return places if len(places) == channels else [said] * channels
+
+
+def _place(text: str) -> Any:
+    """``epoch.offset``, 0, or NOWHERE of a channel that had not begun; else the text, which is no position."""
+    if text in (NOWHERE, "0"):
+        return None if text == NOWHERE else 0
+    epoch, _, offset = text.rpartition(".")
+    return {"epoch": epoch, "offset": int(offset)} if _OFFSET.fullmatch(offset) else text
+
+
+def _as_text(place: Any) -> str:
+    """The opposite of ``_place``."""
+    if place is None:
+        return NOWHERE
+    position = position_of(place)
+    return f"{position.epoch}.{position.offset}" if position.epoch else "0"
 
 
 def _check_places(places: Iterable[Any]) -> None:
@@ -142,16 +168,18 @@ def _invalid(name: str, text: str) -> Problem:
 class _Reader:
     """A follower whose frames wait to be taken by the response, bounded in bytes."""
 
-    def __init__(self, sockets: Server, caller: Caller, wanted: dict[Topic, Any]):
-        self._server = sockets
+    def __init__(self, sockets: Server, caller: Caller, wanted: dict[Topic, Any], sock: Any):
+        self._server, self._sock = sockets, sock
         self._wanted = wanted
         self.caller: Caller | None = None
         self._known = caller
-        self._waiting: deque[bytes] = deque([f"retry: {RETRY_MS}\n\n".encode()])
+        self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._more = Event()
         self._is_over = False
-        self._places = {topic.told: "." for topic in wanted}
+        self._sending_since: float | None = None
+        # Of a channel that has not begun again it is where the reader stood before.
+        self._places = {topic.told: _as_text(since) for topic, since in wanted.items()}
 
     # -- a follower
 
@@ -171,7 +199,6 @@ class _Reader:
         self._end()
 
     def wait_until_taken(self) -> None:
-        gevent.sleep(0)
         while not self._is_over and self._bytes > self._server.limits.queue_bytes // 2:
             gevent.sleep(0.01)
 
@@ -181,24 +208,41 @@ class _Reader:
         """The response's body; whatever ends it, nothing is followed afterwards."""
         self._server.readers.add(self)
         self._server.recognise(self, self._known)
+        self._put(f"retry: {RETRY_MS}\n\n".encode())
         following = gevent.spawn(self._follow)
         try:
-            while True:
-                while self._waiting:
-                    chunk = b"".join(self._waiting)
-                    self._waiting.clear()
-                    self._bytes = 0
-                    yield chunk
-                if self._is_over or self._is_expired():
-                    return
-                self._more.clear()
-                if not self._more.wait(HEARTBEAT_S if not self._waiting else 0):
-                    yield b": nothing happened\n\n"
+            while (chunk := self._next()) is not None:
+                self._sending_since = time.monotonic()
+                yield chunk
+                self._sending_since = None
         finally:
             self._server.readers.discard(self)
             self._is_over = True
             following.kill(block=False)
             self._let_go()
+
+    def check(self, now: float) -> None:
+        """About once a second: whether there is still somebody who reads."""
+        if self._sending_since is not None and now - self._sending_since > self._server.limits.write_s:
+            self._cut()
+        elif self._is_expired():
+            self._end()
+
+    def _next(self) -> bytes | None:
+        """What is to be sent next, once there is something; None at the end."""
+        while not self._waiting:
+            if self._is_over or self._is_expired():
+                return None
+            self._more.clear()
+            if not self._more.wait(HEARTBEAT_S):
+                return b": nothing happened\n\n"
+        several = [self._waiting.popleft()]
+        size = len(several[0])
+        while self._waiting and size + len(self._waiting[0]) <= SENT_BYTES:
+            several.append(self._waiting.popleft())
+            size += len(several[-1])
+        self._bytes -= size
+        return b"".join(several)
 
     def _follow(self) -> None:
         try:
@@ -228,6 +272,13 @@ class _Reader:
     def _end(self) -> None:
         self._is_over = True
         self._more.set()
+
+    def _cut(self) -> None:
+        """Whoever sends, and waits for a peer that takes nothing, is let go; nothing stays behind in the kernel."""
+        self._end()
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _is_expired(self) -> bool:
         expires_at = self._known.expires_at

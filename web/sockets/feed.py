@@ -34,7 +34,7 @@ class Feed:
         self._clock, self._take = clock, take
         self._client = store.connect(endpoints.redis_url(config), config, timeout_s=None, as_text=False)
         self._pubsub: Any = None
-        self._asked_at = self._answered_at = 0.0
+        self._asked_at = 0.0
         self._asked_us: int | None = None
 
     def open(self, process: str) -> None:
@@ -46,16 +46,17 @@ class Feed:
             self._await_subscription()
         except (redis.RedisError, OSError) as exc:
             raise FeedLost(str(exc)) from exc
-        self._asked_us, self._answered_at, self._asked_at = None, time.monotonic(), 0.0
+        self._asked_us, self._asked_at = None, 0.0
 
     def read(self) -> None:
         """Take what has come, waiting for half a second at most, and ask whether it is all. Raises FeedLost."""
         try:
             self._ask()
-            self._read()
+            is_silent = not self._read()
         except (redis.RedisError, OSError) as exc:
             raise FeedLost(str(exc)) from exc
-        if time.monotonic() - self._answered_at > SILENCE_S:
+        # In a busy process the answer may stand behind much that was told: only silence is a sign.
+        if is_silent and self._asked_us is not None and time.monotonic() - self._asked_at > SILENCE_S:
             raise FeedLost("the store said nothing")
 
     def close(self) -> None:
@@ -77,16 +78,18 @@ class Feed:
             self._asked_at, self._asked_us = now, self._clock()
             self._pubsub.ping()
 
-    def _read(self) -> None:
-        """Messages that are there already are taken together."""
-        message, several = self._pubsub.get_message(timeout=READ_S), []
+    def _read(self) -> bool:
+        """Whether anything came; messages that are there already are taken together."""
+        # A process that had no turn for so long finds that time is over, and looks only then.
+        message = self._pubsub.get_message(timeout=READ_S) or self._pubsub.get_message(timeout=0)
+        has_come, several = message is not None, []
         while message is not None:
             if message["type"] == "message":
                 several.append(message["data"])
             elif message["type"] == "pong" and self._asked_us is not None:
                 self._take(several)
                 several = []
-                self.certain_us, self._asked_us, self._answered_at = self._asked_us, None, time.monotonic()
+                self.certain_us, self._asked_us = self._asked_us, None
             elif message["type"] == "subscribe":
                 # redis-py connected anew by itself: what was told in between is lost to us.
                 self._take(several)
@@ -95,3 +98,4 @@ class Feed:
                 break
             message = self._pubsub.get_message(timeout=0)
         self._take(several)
+        return has_come

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from platform import store
 from platform.errors import BrokerUnavailable
@@ -28,14 +29,17 @@ from web.sockets.topics import Device, Start, Streamed
 
 log = logging.getLogger(__name__)
 
-#: Frames of history sent before the reader's queue is looked at.
+#: Frames of history sent before others get a turn.
 PART = 200
+#: Parts of histories read at a time. Each takes a connection to the store, of which the whole process has a hundred,
+#: and a thousand clients may come back at once.
+MOST_READING = 16
 RETRY_S = 0.3
 FORGOTTEN = "what was missed is not known any more"
 
 
 class Reader(Follower, Protocol):
-    """A follower that can be asked to wait until its peer has taken what was sent."""
+    """A follower whose history waits for its peer to take it, which must not make it too slow."""
 
     def wait_until_taken(self) -> None: ...
 
@@ -52,6 +56,7 @@ class Hub:
         self._by_stream: dict[str, set[Audience]] = defaultdict(set)
         self._epochs: dict[str, str] = {}
         self._catching_up: set[gevent.Greenlet] = set()
+        self._reading = BoundedSemaphore(MOST_READING)
         self._is_closed = False
 
     # -- for followers
@@ -104,11 +109,9 @@ class Hub:
 
     def run(self) -> None:
         """Hear the feed, for ever, whatever becomes of the store."""
-        is_first = True
         while not self._is_closed:
             try:
-                self._open(is_first)
-                is_first = False
+                self._open()
                 self._hear()
             except (FeedLost, BrokerUnavailable, *store.AWAY) as exc:
                 log.warning("the feed of the sockets was lost: %s", exc)
@@ -132,21 +135,20 @@ class Hub:
                 log.warning("this process was taken for dead; it goes on under another name")
                 self._start_again(self.membership.renew())
 
-    def _open(self, is_first: bool) -> None:
+    def _open(self) -> None:
+        if not self.feed.certain_us:
+            # Nobody can have joined yet: nothing that is told to this process was told before now.
+            self.feed.certain_us = self.membership.certain_us = self._clock_us()
         self.membership.registry.open(self.membership.process)
-        if is_first:
-            self.feed.open(self.membership.process)
-        else:
-            self._start_again(self.membership.process)
+        self._start_again(self.membership.process)
 
     def _start_again(self, process: str) -> None:
         """Hear, join, and read what was told meanwhile; in this order nothing is missed."""
-        certain_us = min(self.feed.certain_us, self.membership.certain_us) or self._clock_us()
+        certain_us = min(self.feed.certain_us, self.membership.certain_us)
         self.feed.open(process)
         self.membership.rejoin()
         # Those that still read after an earlier loss go first; nothing is told by this greenlet meanwhile.
         gevent.joinall(list(self._catching_up))
-        self._hold_all()
         for stream, audiences in list(self._by_stream.items()):
             self._spawn_catch_up(stream, list(audiences), certain_us)
 
@@ -166,59 +168,71 @@ class Hub:
                 self._tell(item)
 
     def _tell(self, item: Item) -> None:
+        if item.reread:
+            self._reread(item)
+            return
         frames: dict[str, Outgoing] = {}
-        for key in item.groups:
-            for told, audience in list(self._audiences.get(key, {}).items()):
-                if audience.held is not None:
-                    audience.held.append(item)
-                elif item.reread:
-                    self._reread(audience, item)
-                else:
-                    if told not in frames:
-                        frames[told] = outgoing(bytes(item.frame).decode(), told, item.offset)
-                    audience.tell(frames[told])
-                    FRAMES.inc(len(audience.followers))
+        for told, audience in self._audiences_of(item):
+            if audience.held is not None:
+                audience.held.append(item)
+                continue
+            if told not in frames:
+                frames[told] = outgoing(bytes(item.frame).decode(), told, item.offset)
+            audience.tell(frames[told])
+            FRAMES.inc(len(audience.followers))
 
-    def _reread(self, audience: Audience, item: Item) -> None:
-        audience.held = []
-        self._spawn_catch_up(audience.topic.stream, [audience], item.offset - 1)
+    def _reread(self, item: Item) -> None:
+        """They joined after the entry was routed: whether it is for them nobody has looked."""
+        behind = []
+        for _, audience in self._audiences_of(item):
+            if audience.held is not None:
+                audience.held.append(item)
+            elif item.offset > audience.offset:
+                behind.append(audience)
+        if behind:
+            self._spawn_catch_up(behind[0].topic.stream, behind, item.offset - 1)
+
+    def _audiences_of(self, item: Item) -> list[tuple[str, Audience]]:
+        return [found for key in item.groups for found in self._audiences.get(key, {}).items()]
 
     # -- reading again
 
-    def _hold_all(self) -> None:
-        for audiences in self._by_stream.values():
-            for audience in audiences:
-                audience.held = []
-
     def _spawn_catch_up(self, stream: str, audiences: list[Audience], certain: int) -> None:
-        greenlet = gevent.spawn(self._catch_up, stream, audiences, certain)
+        for audience in audiences:
+            audience.hold(certain)
+        greenlet = gevent.spawn(self._catch_up, stream, audiences)
         self._catching_up.add(greenlet)
         greenlet.link(self._catching_up.discard)
 
-    def _catch_up(self, stream: str, audiences: list[Audience], certain: int) -> None:
+    def _catch_up(self, stream: str, audiences: list[Audience]) -> None:
         """Tell audiences all that their stream was given since everything was certain, then what was held."""
+        behind = audiences
         try:
-            if stream:
-                self._read_again(stream, audiences, certain)
-            for audience in audiences:
-                self._let_go(audience)
+            while behind:
+                if stream:
+                    self._read_again(stream, behind)
+                behind = [audience for audience in behind if not self._let_go(audience)]
         except Exception:  # followers that hear nothing, and do not know it, would be the worst
             log.exception("reading %s again failed; its followers are to come again", stream)
             for audience in audiences:
                 audience.restart(FORGOTTEN)
                 audience.held = None
 
-    def _read_again(self, stream: str, audiences: list[Audience], certain: int) -> None:
-        position = Position("", max(certain, min(audience.offset for audience in audiences)))
+    def _read_again(self, stream: str, audiences: list[Audience]) -> None:
+        """From where the last of them stands up to what is there now."""
+        position = Position("", min(max(audience.certain, audience.offset) for audience in audiences))
         is_complete = False
         while not is_complete:
             try:
                 position, is_complete = self._catch_up_part(stream, audiences, position)
             except BrokerUnavailable:
                 gevent.sleep(RETRY_S)
+        for audience in audiences:
+            audience.certain = max(audience.certain, position.offset)
 
     def _catch_up_part(self, stream: str, audiences: list[Audience], since: Position) -> tuple[Position, bool]:
-        read = self.histories.entries(stream, since)
+        with self._reading:
+            read = self.histories.entries(stream, since)
         is_same = self._epochs.setdefault(stream, read.position.epoch) == read.position.epoch
         self._epochs[stream] = read.position.epoch
         if not (read.is_whole and is_same):
@@ -226,38 +240,28 @@ class Hub:
                 audience.restart(FORGOTTEN)
         for offset, fields in read.kept:
             for audience in audiences:
-                if (frame := audience.frame_of(offset, fields)) is not None:
+                if offset > audience.offset and (frame := audience.frame_of(offset, fields)) is not None:
                     audience.tell(frame)
         return read.position, read.is_complete
 
-    def _let_go(self, audience: Audience) -> None:
-        """What was held is told; more may be held while it is."""
+    def _let_go(self, audience: Audience) -> bool:
+        """Tell what was held, and what is held meanwhile; False if some of it is still to be read."""
         while audience.held:
             held, audience.held = audience.held, []
-            for item in held:
-                if item.reread:
-                    # Another one came meanwhile: its place may be behind what was read.
-                    self._tell_entry(audience, item)
-                else:
+            for number, item in enumerate(held):
+                if not item.reread:
                     audience.tell(outgoing(bytes(item.frame).decode(), audience.topic.told, item.offset))
+                elif item.offset > audience.certain:  # after a restart all that was on its way is to be read: once
+                    audience.held = [*held[number:], *audience.held]
+                    return False
         audience.held = None
-
-    def _tell_entry(self, audience: Audience, item: Item) -> None:
-        while item.offset > audience.offset:
-            try:
-                read = self.histories.entries(audience.topic.stream, Position("", item.offset - 1))
-            except BrokerUnavailable:
-                gevent.sleep(RETRY_S)
-                continue
-            for offset, fields in read.kept[:1]:
-                if offset == item.offset and (frame := audience.frame_of(offset, fields)) is not None:
-                    audience.tell(frame)
-            return
+        return True
 
     # -- newcomers
 
     def _begin_now(self, topic: Streamed, started: Callable[[Start], None]) -> Position:
-        position = self.histories.now(topic.stream)
+        with self._reading:
+            position = self.histories.now(topic.stream)
         self._epochs.setdefault(topic.stream, position.epoch)
         started(Start(position, recovered=True))
         return position
@@ -265,7 +269,7 @@ class Hub:
     def _begin_since(
         self, follower: Reader, topic: Streamed, since: object, started: Callable[[Start], None]
     ) -> Position:
-        read = topic.history(self.histories, since, PART)
+        read = self._history(topic, since)
         self._epochs.setdefault(topic.stream, read.epoch)
         # All frames that follow are behind this place; without any it is the latest one that is known.
         stands = position_of(since).offset if read.frames else read.offset
@@ -273,17 +277,25 @@ class Hub:
         return self._push_all(follower, topic, read)
 
     def _read_on(self, follower: Reader, topic: Streamed, position: Position) -> Position:
-        return self._push_all(follower, topic, topic.history(self.histories, position, PART))
+        read = self._history(topic, position)
+        if not read.recovered:
+            follower.restart(FORGOTTEN)
+        return self._push_all(follower, topic, read)
+
+    def _history(self, topic: Streamed, since: object) -> History:
+        with self._reading:
+            return topic.history(self.histories, since, PART)
 
     def _push_all(self, follower: Reader, topic: Streamed, read: History) -> Position:
         epoch = read.epoch
         while True:
             for frame in read.frames:
+                follower.wait_until_taken()
                 follower.push(Outgoing(topic.told, frame.offset, frame.text))
             if read.is_complete:
                 return Position(epoch, read.offset)
-            follower.wait_until_taken()
-            read = topic.history(self.histories, Position(epoch, read.offset), PART)
+            gevent.sleep(0)
+            read = self._history(topic, Position(epoch, read.offset))
             if not read.recovered:
                 follower.restart(FORGOTTEN)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 
 from gevent.event import AsyncResult, Event
+from gevent.lock import RLock
 
 from platform.errors import BrokerUnavailable
 from platform.routing.subscriptions import BEAT_S, Group, Subscriptions
@@ -36,6 +37,8 @@ class Membership:
         self._unwanted: dict[str, float] = {}
         self._joining: dict[str, AsyncResult] = {}
         self._changed = Event()
+        #: One round after the other: a leave that is late must not undo a later join.
+        self._telling = RLock()
         self._beat_at = 0.0
 
     def want(self, group: Group) -> None:
@@ -52,10 +55,8 @@ class Membership:
         joining = self._joining.get(group.key)
         if joining is None:
             return
-        try:
-            joining.get(timeout=PATIENCE_S)
-        except TimeoutError as exc:
-            raise BrokerUnavailable("the registry of subscriptions did not answer; try again shortly") from exc
+        if not joining.wait(timeout=PATIENCE_S):
+            raise BrokerUnavailable("the registry of subscriptions did not answer; try again shortly")
 
     def release(self, group: Group) -> None:
         """Nobody follows the group any more."""
@@ -63,7 +64,8 @@ class Membership:
 
     def rejoin(self) -> None:
         """Join all groups again, after the store was away: it may have forgotten some. Raises BrokerUnavailable."""
-        self._join(list(self._wanted.values()))
+        with self._telling:
+            self._join(list(self._wanted.values()))
 
     def renew(self) -> str:
         """Take another name, after this one was swept; returns it. Join again then. Raises BrokerUnavailable."""
@@ -96,8 +98,9 @@ class Membership:
             self._changed.wait(timeout=LINGER_S / 2)
             self._changed.clear()
             try:
-                self._join([group for key, group in self._wanted.items() if key not in self._joined])
-                self._leave(list(self._overdue()))
+                with self._telling:
+                    self._join([group for key, group in self._wanted.items() if key not in self._joined])
+                    self._leave(list(self._overdue()))
             except BrokerUnavailable as exc:
                 log.warning("subscriptions wait for the record store: %s", exc)
                 self._changed.wait(RETRY_S)

@@ -23,6 +23,11 @@ class Pace:
         self._left -= 1
         return True
 
+    @property
+    def was_rested(self) -> bool:
+        """Whether the one that was taken last could have been the first of a whole burst."""
+        return self._left >= self.burst - 1
+
     def wait_s(self) -> float:
         """How long until one more may come."""
         return max(0.0, (1 - self._left) / self.per_s)

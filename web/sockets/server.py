@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
 REVOCATIONS_S = 2.0
+#: Who is let in may have been looked up before it was revoked: for so long that is remembered (``RecentAnswers``).
+REMEMBERED_S = 10.0
 #: Sessions looked at before others get a turn.
 TURN = 500
 #: Sockets closed in a second at most when the process stops, as far as its time allows.
@@ -66,6 +68,8 @@ class Server:
         self.readers: set[Any] = set()
         self._pace = Pace(config.socket_connects_per_s, max(1.0, config.socket_connects_per_s))
         self._by_credential: dict[str, set[Any]] = defaultdict(set)
+        #: What was revoked lately: when, in ms by the store's clock, and when that was heard here.
+        self._revoked: dict[str, tuple[int, float]] = {}
         self._is_draining = False
         self._drained = threading.Event()
 
@@ -103,8 +107,8 @@ class Server:
         caller = session.known_caller
         if caller.device_id:
             told = device_channel(caller.app_id, caller.account_id, caller.device_id)
-            session.followed[told] = device = Device(told)
-            self.hub.attach(session, device)
+            session.device = Device(told)
+            self.hub.attach(session, session.device)
 
     def recognise(self, session: Any, caller: Caller) -> None:
         """Whose credential it is from now on."""
@@ -112,6 +116,8 @@ class Server:
         session.caller = caller
         for member in caller.revocable_as:
             self._by_credential[member].add(session)
+            if (heard := self._revoked.get(member)) is not None:
+                _revoke(session, member, heard[0])
 
     def forget_credential(self, session: Any) -> None:
         for member in session.caller.revocable_as if session.caller else ():
@@ -185,6 +191,8 @@ class Server:
                 session.check(now, wall)
                 if number % TURN == 0:
                     gevent.sleep(0)
+            for reader in list(self.readers):
+                reader.check(now)
             self._measure()
 
     def _measure(self) -> None:
@@ -194,25 +202,36 @@ class Server:
         metrics.WAITING.set(sum(session.connection.waiting_bytes for session in self.sessions))
 
     def _follow_revocations(self) -> None:
-        since_ms = int((time.time() - 60) * 1000)
+        since_ms = 0
         while True:
             try:
-                since_ms, revoked = revocations.since(since_ms)
+                before_ms, (since_ms, revoked) = since_ms, revocations.since(since_ms)
             except BrokerUnavailable as exc:
                 log.warning("what was revoked cannot be read: %s", exc)
             else:
-                for member, at_ms in revoked.items():
-                    self._revoke(member, at_ms)
+                self._hear_revoked(revoked)
+                if len(revoked) >= revocations.MOST_AT_ONCE and since_ms > before_ms:
+                    gevent.sleep(0)
+                    continue  # there is more, and nobody's is to wait behind another's
             gevent.sleep(REVOCATIONS_S)
 
-    def _revoke(self, member: str, at_ms: int) -> None:
-        for session in list(self._by_credential.get(member, ())):
-            if not member.startswith("device:") or at_ms > session.caller.device_revoked_at:
-                session.revoke()
+    def _hear_revoked(self, revoked: Mapping[str, int]) -> None:
+        now = time.monotonic()
+        self._revoked = {m: heard for m, heard in self._revoked.items() if heard[1] > now - REMEMBERED_S}
+        for member, at_ms in revoked.items():
+            self._revoked[member] = at_ms, now
+            for session in list(self._by_credential.get(member, ())):
+                _revoke(session, member, at_ms)
 
     def _refuse(self, why: str, retry_after_s: float) -> None:
         metrics.REFUSED.inc()
         raise Refusal(why, retry_after_s)
+
+
+def _revoke(session: Any, member: str, at_ms: int) -> None:
+    """Unless it is a device's that came with a newer token."""
+    if not member.startswith("device:") or at_ms > session.caller.device_revoked_at:
+        session.revoke()
 
 
 @cache

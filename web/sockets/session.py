@@ -9,12 +9,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import msgspec
 
 from platform import store
 from platform.database import DatabaseUnavailable
 from platform.errors import BrokerUnavailable, UnknownJob
 from platform.routing import rooms
-from platform.streams.history import BadPosition
+from platform.streams.history import BadPosition, position_of
 from web.identity import Caller, caller_from
 from web.sockets import authority
 from web.sockets.calls import Calls
@@ -25,7 +26,7 @@ from web.sockets.protocol import answers, messages
 from web.sockets.protocol.closing import CloseCode
 from web.sockets.protocol.frames import text_frame
 from web.sockets.protocol.messages import Ref, Refused, Wish
-from web.sockets.topics import Start, Topic
+from web.sockets.topics import Device, Start, Topic
 from web.tokens import BadToken
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ BURST_S = 4.0
 MOST_OVER = 20
 AWAY = (BrokerUnavailable, DatabaseUnavailable, *store.AWAY)
 BINARY = answers.error(Refused("bad_message", "a message is JSON in text, not binary"))
-TOO_FAST = answers.error(Refused("too_many", "too many messages a second; this one was not heard"))
+TOO_FAST = Refused("too_many", "too many messages a second; this one was not heard")
 
 
 class Session:
@@ -49,7 +50,7 @@ class Session:
 
     __slots__ = (
         *("_inbox", "_is_busy", "_over", "_pace", "began_at", "caller", "calls", "conn_id", "connection"),
-        *("device_id", "followed", "refs", "server"),
+        *("device", "device_id", "followed", "refs", "server"),
     )
 
     def __init__(self, server: Server, connection: Connection):
@@ -57,6 +58,7 @@ class Session:
         self.caller: Caller | None = None
         self.conn_id = secrets.token_hex(8)
         self.device_id = ""
+        self.device: Device | None = None
         self.followed: dict[str, Topic] = {}
         self.refs: dict[Ref, str] = {}
         self.calls: Calls | None = None
@@ -69,7 +71,7 @@ class Session:
     # -- the connection's owner; in the loop
 
     def received(self, text: str) -> None:
-        if not self._is_in_time():
+        if not self._is_in_time(text):
             return
         if self._inbox is None:
             self._inbox = deque()
@@ -81,12 +83,12 @@ class Session:
             gevent.spawn(self._work)
 
     def received_binary(self) -> None:
-        if self._is_in_time():
+        if self._is_in_time(""):
             self._say(BINARY)
 
     def gone(self, code: int | None) -> None:
         self.server.forget(self, code)
-        if self.followed or self.calls:
+        if self.followed or self.calls or self.device:
             gevent.spawn(self._let_go)
 
     # -- a follower
@@ -102,8 +104,7 @@ class Session:
         self.connection.close(CloseCode.UNAUTHORIZED, "the credential was revoked")
 
     def wait_until_taken(self) -> None:
-        """Let others have their turn, and go on when at most half of what may wait does."""
-        gevent.sleep(0)
+        """Return when at most half of what may wait does."""
         while self.connection.is_open and self.connection.waiting_bytes > self.server.limits.queue_bytes // 2:
             gevent.sleep(0.01)
 
@@ -120,18 +121,20 @@ class Session:
 
     # -- what is said
 
-    def _is_in_time(self) -> bool:
+    def _is_in_time(self, text: str) -> bool:
         """Whether the client keeps to its pace; one that does not is told, and in the end closed."""
         if self._pace is None:
             per_s = self.server.config.socket_messages_per_s
-            self._pace = Pace(per_s, per_s * BURST_S)
+            self._pace = Pace(per_s, max(1.0, per_s * BURST_S))
         if self._pace.take():
+            if self._pace.was_rested:
+                self._over = 0  # what it did long ago is forgiven
             return True
         self._over += 1
         if self._over > MOST_OVER:
             self.connection.close(CloseCode.TOO_MANY, "too many messages a second")
         else:
-            self._say(TOO_FAST)
+            self._say(answers.error(TOO_FAST, messages.ref_of(text)))
         return False
 
     def _work(self) -> None:
@@ -191,7 +194,8 @@ class Session:
         """It has been said whose it is."""
         self.caller = caller
         self.device_id = caller.device_id or f"device-{self.conn_id}"
-        self.server.admit(self)
+        if self.connection.is_open:  # nobody would forget one that is gone already
+            self.server.admit(self)
         self._say(answers.Connected(self.conn_id, self.device_id, _who(caller)).encoded())
 
     def _subscribe(self, message: messages.Subscribe) -> None:
@@ -207,6 +211,7 @@ class Session:
 
     def _follow(self, wish: Wish) -> None:
         topic = authority.topic_of(self.known_caller, wish)
+        _check_place(wish.since)
         self._drop(topic.told)
         if len(self.followed) >= self.server.config.socket_subscriptions:
             raise Refused("too_many", f"a socket follows at most {self.server.config.socket_subscriptions} channels")
@@ -241,7 +246,9 @@ class Session:
         room = authority.room_of(self.known_caller, message.room)
         if not self.known_caller.scope.allows_publish:
             raise Refused("forbidden", "the token does not allow publishing")
-        position = rooms.publish(room.app_id, room.name, message.data)
+        # Without the client's line breaks, which would end a line of server-sent events.
+        data = msgspec.Raw(msgspec.json.format(message.data, indent=-1))
+        position = rooms.publish(room.app_id, room.name, data)
         if message.ref is not None:
             self._say(answers.Published(room.told, position.epoch, position.offset, message.ref).encoded())
 
@@ -259,7 +266,8 @@ class Session:
             return
         if _may(caller) != _may(before):
             raise Refused("forbidden", "the token is another user's, or allows something else; connect anew with it")
-        self.server.recognise(self, caller)
+        if self.connection.is_open:
+            self.server.recognise(self, caller)
         self._say(answers.Refreshed(_moment(caller), message.ref).encoded())
 
     # -- plumbing
@@ -276,6 +284,8 @@ class Session:
     def _let_go(self) -> None:
         for told in list(self.followed):
             self._drop(told)
+        if self.device is not None:
+            self.server.leave(self, self.device)
         if self.calls is not None:
             self.calls.forget()
 
@@ -307,9 +317,16 @@ def _moment(caller: Caller) -> str | None:
     return caller.expires_at.isoformat().replace("+00:00", "Z") if caller.expires_at else None
 
 
+def _check_place(since: Any) -> None:
+    """Before anything is given up for it. Raises Refused."""
+    try:
+        if since is not None:
+            position_of(since)
+    except BadPosition as exc:
+        raise Refused("bad_since", str(exc)) from exc
+
+
 def _as_refused(exc: BaseException) -> BaseException:
-    if isinstance(exc, BadPosition):
-        return Refused("bad_since", str(exc))
     if isinstance(exc, UnknownJob):
         return Refused("not_found", str(exc))
     return exc

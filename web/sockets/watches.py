@@ -26,11 +26,11 @@ RETRY_S = 0.5
 
 
 class _Watch:
-    """One job, its followers here, and the revision each has been told."""
+    """One job, its followers here, and the revision each has been told; None while its beginning is read."""
 
     def __init__(self, watches: Watches, topic: JobTopic):
         self.watches, self.topic = watches, topic
-        self.told: dict[Follower, int] = {}
+        self.told: dict[Follower, int | None] = {}
         self._is_stale = self._is_reading = False
 
     def set(self) -> None:
@@ -58,7 +58,7 @@ class _Watch:
             self._is_stale = True
             return
         for follower, revision in list(self.told.items()):
-            if frame.offset > revision:
+            if revision not in (None, frame.offset):  # smaller, too: a record made anew begins at 1
                 self.told[follower] = frame.offset
                 follower.push(frame)
 
@@ -80,7 +80,7 @@ class Watches:
         if watch is None:
             watch = self._watches[topic.job_id] = _Watch(self, topic)
             self._listener.register(self._ledger.channel(topic.job_id), watch)
-        watch.told[follower] = seen.offset  # what changes from here on is told
+        watch.told[follower] = None  # nothing overtakes the beginning
         try:
             self._begin(watch, follower, seen, started)
         except BaseException:
@@ -105,7 +105,6 @@ class Watches:
         return len(self._watches)
 
     def _begin(self, watch: _Watch, follower: Follower, seen: Position, started: Any) -> None:
-        watch.told[follower] = 2**62  # nothing overtakes the beginning
         frame = self.frame(watch.topic)
         if follower not in watch.told:
             return  # it left meanwhile

@@ -45,8 +45,12 @@ end
 
 new.attempts = math.max(tonumber(new.attempts), job and tonumber(job.attempts) or 0)
 if job_id ~= '' then
-  if not job or job.state ~= 'failed' then fail_job(p, job_id, now, keep, new.error, job, new) end
-  redis.call('HSETNX', job_key, 'dead_letter_id', id)
+  redis.call('HSETNX', job_key, 'dead_letter_id', id) -- first: whoever is told that it failed reads this as well
+  if not job or job.state ~= 'failed' then
+    fail_job(p, job_id, now, keep, new.error, job, new)
+  else
+    announce(p, job_id, 'failed')
+  end
 end
 if letter then
   if letter.state ~= 'replayed' then remember_death(p, id, letter) end

@@ -121,6 +121,15 @@ class _Envelope(msgspec.Struct):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
+def ref_of(text: str) -> Ref | None:
+    """The ref of a message that is not going to be understood, if it has one."""
+    try:
+        ref = _envelopes.decode(text).ref
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    return ref if isinstance(ref, (int, str)) else None
+
+
 def read(text: str) -> Message:
     """A client's message. Raises BadMessage."""
     try:
@@ -143,7 +152,7 @@ def _bad(text: str, why: Exception) -> BadMessage:
         envelope = _envelopes.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return BadMessage(f'a message is a JSON object with a type, such as {{"type":"ping"}}: {why}', None)
-    ref = envelope.ref if isinstance(envelope.ref, (int, str)) else None
+    ref = ref_of(text)
     if envelope.type is None:
         return BadMessage(f"the message has no type; use one of {', '.join(TYPES)}", ref)
     if envelope.type not in TYPES:
