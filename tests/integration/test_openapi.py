@@ -29,6 +29,10 @@ include-name = "POST /jobs"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
+include-name = "POST /session/tokens"
+checks.positive_data_acceptance.enabled = false
+
+[[operations]]
 include-path-regex = "^/model/"
 include-method = ["GET", "PATCH"]
 checks.positive_data_acceptance.enabled = false

@@ -42,9 +42,10 @@ export class SocketError extends Error {
 
 /**
  * One connection after the other. Its events, each with its facts in `detail`:
- * `connected`, the server's frame; `lost` {code, reason, pauseMs}: another attempt follows; `closed` {code, reason}: none
- * does; `gap` {channel}: some of what happened there is gone, read again; `ended` {channel, code, message}: it cannot be
- * followed any longer; `event`, a data frame that was sent to this device unasked.
+ * `connected`, the server's frame; `lost` {code, reason, pauseMs}: another attempt follows;
+ * `closed` {code, reason}: none does; `gap` {channel}: some of what happened there is gone, read again;
+ * `ended` {channel, code, message}: it cannot be followed any longer;
+ * `event`, a data frame that was sent to this device unasked.
  */
 export class Socket extends EventTarget {
   #url;
@@ -126,6 +127,7 @@ export class Socket extends EventTarget {
     let token;
     try {
       token = await this.#token?.();
+      if (this.#token && !token) throw new TypeError("the function returned no token");
     } catch (error) {
       if (!this.#isClosed) this.#retry({ code: 0, reason: String(error) });
       return;

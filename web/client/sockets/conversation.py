@@ -227,7 +227,7 @@ class Conversation:
             self._deliver(following, event)
 
     def _refused(self, frame: Mapping[str, Any]) -> None:
-        ref, error = frame.get("ref"), _refusal(frame)
+        ref, error = frame.get("ref", self._only_ref), _refusal(frame)
         if self._resume is not None and ref == self._resume.ref:
             raise Hangup(str(error))
         if ref in self._asked:
@@ -237,6 +237,13 @@ class Conversation:
             self._not_followed(self._followed[ref], error)
         else:
             log.warning("the server refused a frame: %s", error)
+
+    @property
+    def _only_ref(self) -> int | None:
+        """What an error is about that names no frame: the only one that waits for its answer, if it is the only one."""
+        new = [following.question for following in self._followed.values() if following.channel is None]
+        waiting = [question.ref for question in [*self._asked.values(), *new] if question.is_sent]
+        return waiting[0] if len(waiting) == 1 else None
 
     def _not_followed(self, following: Following, error: Refused) -> None:
         """The user is told where it waits: by the answer at first, by an event later."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from web.client import Client
 from web.client.sockets import JobChanged, Message, ModelCreated, ModelUpdated, Socket, Subscription, document_after
@@ -54,7 +54,9 @@ def _pushed(stage: Stage, followers: Sequence[Subscription]) -> list[float]:
     documents = stage.client.model(TYPE)
     began, times_s = time.monotonic(), []
     document = documents.create({"title": "watched"}, wait_s=WAIT_S)
-    seen = [_next_of(follower, document.id, ModelCreated).document for follower in followers]
+    seen: list[dict[str, Any] | None] = [
+        _next_of(follower, document.id, ModelCreated).document for follower in followers
+    ]
     times_s.extend([time.monotonic() - began] * len(followers))
     for number in range(1, CHANGES + 1):
         began = time.monotonic()
@@ -64,7 +66,7 @@ def _pushed(stage: Stage, followers: Sequence[Subscription]) -> list[float]:
             seen[place] = document_after(seen[place], event)
             times_s.append(time.monotonic() - began)
         stage.report(number, CHANGES, "pushed")
-    if any(one["n"] != CHANGES or one["version"] != CHANGES + 1 for one in seen):
+    if any(one is None or one["n"] != CHANGES or one["version"] != CHANGES + 1 for one in seen):
         raise DemoFailed(f"the pushed changes do not make the stored document: {seen[0]}")
     return times_s
 

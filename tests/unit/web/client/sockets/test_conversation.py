@@ -301,6 +301,21 @@ def test_a_store_that_is_away_after_a_reconnect_asks_for_another_one(talk: Talk,
         talk.hears({"type": "error", "ref": ref, "code": "unavailable", "message": "the store is away"})
 
 
+@pytest.mark.parametrize("what", ["a question", "a subscription"])
+def test_an_error_that_names_no_frame_is_about_the_only_one(talk: Talk, what: str) -> None:
+    question = talk.core.ping() if what == "a question" else talk.follows().question
+    talk.says()
+    talk.hears({"type": "error", "code": "too_many", "message": "this one was not heard"})
+    assert isinstance(question.error, Refused)
+
+
+def test_among_several_it_is_about_none(talk: Talk) -> None:
+    questions = [talk.core.ping(), talk.core.ping()]
+    talk.says()
+    talk.hears({"type": "error", "code": "too_many", "message": "this one was not heard"})
+    assert not any(question.has_ended for question in questions)
+
+
 def test_an_error_about_nothing_in_particular_is_logged(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
     talk.hears({"type": "error", "code": "too_many", "message": "this one was not heard"})
     assert "this one was not heard" in caplog.text
