@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from celery import current_app
 from kombu.exceptions import OperationalError
@@ -26,11 +26,23 @@ from platform.store import AWAY
 MOST_AT_ONCE = 100
 
 
+class Taker(Protocol):
+    """Takes jobs with their messages instead of the broker (``taking``)."""
+
+    def takes(self, job: NewJob) -> bool:
+        """Whether it takes this one; another goes its usual way."""
+
+    def add(self, job: NewJob, envelope: Envelope) -> None: ...
+
+
 class Outbox:
     """Jobs with their messages, in the order they were submitted."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[NewJob, Envelope]] = []
+
+    def takes(self, job: NewJob) -> bool:
+        return job.ready_at_ms is None and job.lock is None
 
     def add(self, job: NewJob, envelope: Envelope) -> None:
         self._waiting.append((job, envelope))
@@ -46,22 +58,29 @@ class Outbox:
             send(waiting[first : first + MOST_AT_ONCE])
 
 
-_current: ContextVar[Outbox | None] = ContextVar("outbox", default=None)
+_current: ContextVar[Taker | None] = ContextVar("outbox", default=None)
 
 
-def current() -> Outbox | None:
-    """The outbox that takes what is published here, if there is one."""
+def current() -> Taker | None:
+    """Who takes what is published here, if there is anybody."""
     return _current.get()
+
+
+@contextmanager
+def taking(taker: Taker) -> Iterator[None]:
+    """Within it nothing is sent that the taker takes."""
+    token = _current.set(taker)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextmanager
 def collecting() -> Iterator[Outbox]:
     """Within it nothing is sent but what the outbox is told to send; what was not is forgotten."""
-    token = _current.set(outbox := Outbox())
-    try:
+    with taking(outbox := Outbox()):
         yield outbox
-    finally:
-        _current.reset(token)
 
 
 def _send_with_records(waiting: list[tuple[NewJob, Envelope]]) -> None:

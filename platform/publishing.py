@@ -30,7 +30,7 @@ from platform.errors import BrokerUnavailable, NotUnique, QueueMadeOtherwise
 from platform.jobs.facts import NewJob
 from platform.jobs.ledger import ledger
 from platform.leases.riding import riding
-from platform.outbox import current as current_outbox
+from platform.outbox import current as current_taker
 from platform.queues import DEAD_LETTER, checked_priority, is_made_otherwise
 from platform.serialization import NAME
 from platform.settings import settings
@@ -162,12 +162,12 @@ class AMQP(StockAMQP):
                 return None
 
         def send(job: NewJob, producer: Any, message: Any, options: dict[str, Any]) -> Any:
+            taker = current_taker()
+            if taker is not None and taker.takes(job):
+                waiting = Delaying(partial(taker.add, job), producer)
+                return publish(waiting, job.task, message, **options | {"retry": False})
             if job.ready_at_ms is not None:
                 waiting = Delaying(lambda envelope: delayed().submit(job, envelope), producer)
-                return publish(waiting, job.task, message, **options | {"retry": False})
-            outbox = current_outbox()
-            if outbox is not None and job.lock is None:
-                waiting = Delaying(partial(outbox.add, job), producer)
                 return publish(waiting, job.task, message, **options | {"retry": False})
             record = Record(job)
             if records_are_beside_queues():

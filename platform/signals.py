@@ -71,7 +71,6 @@ def _prepare_beat(**_: Any) -> None:
     from platform.settings import settings
 
     endpoints.ensure_embedded(settings())
-    (settings().data_dir / "beat").mkdir(parents=True, exist_ok=True)
 
 
 def _choose_queues(instance: Any = None, conf: Any = None, **_: Any) -> None:

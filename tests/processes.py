@@ -146,6 +146,17 @@ class Worker(Program):
         self.wait_for("ready.")
 
 
+class Beat(Program):
+    """A real ``celery -A platform beat``."""
+
+    def __init__(self, args: Sequence[str], log: Path, env: Mapping[str, str]):
+        # No pidfile: several run at the same time, and some are killed.
+        super().__init__([script("celery"), "-A", "platform", "beat", "--pidfile=", "-l", "INFO", *args], log, env)
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("beat: Starting...")
+
+
 class Web(Program):
     """A real gunicorn with the project's own configuration; ``http`` is a client bound to its address."""
 

@@ -48,7 +48,7 @@ def begin(settings: Settings) -> list[Program]:
         said = trial.complaint("schema")
         if said is not None:
             raise StartFailed(f"nothing was started: {said}")
-        wanted = programs(settings, place)
+        wanted = programs(settings)
         daemon.allow_many_files()
         daemon.begin(settings, wanted)
     return wanted
@@ -169,7 +169,7 @@ def _watch_it_end(place: Place, known: Record, deadline: float) -> Iterator[list
 
 
 def _longest_stop_s(settings: Settings) -> float:
-    waves = [[p.stop_s for p in programs(settings, Place(settings.data_dir)) if p.group == group] for group in GROUPS]
+    waves = [[p.stop_s for p in programs(settings) if p.group == group] for group in GROUPS]
     return sum(max(wave, default=0) for wave in waves) + STOP_SLACK_S
 
 

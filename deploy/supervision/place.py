@@ -55,7 +55,7 @@ class Place:
 
     def make(self) -> None:
         """Create the folders; only their owner may look inside."""
-        for folder in (self.run, self.logs, self.data_dir / "beat"):
+        for folder in (self.run, self.logs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self.run / "held", ignore_errors=True)
 

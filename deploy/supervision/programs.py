@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.supervision.errors import UnknownService
-from deploy.supervision.place import Place
 from platform import embedded, endpoints
 from platform.errors import did_you_mean
 from platform.settings import Settings
@@ -37,11 +36,11 @@ class Program:
     url: str | None = None
 
 
-def programs(settings: Settings, place: Place) -> list[Program]:
+def programs(settings: Settings) -> list[Program]:
     """Everything that runs under these settings, in the order in which it is started."""
     store = [_valkey(settings)] if endpoints.uses_embedded(settings) else []
     workers = [_worker(settings, number) for number in range(1, settings.workers + 1)]
-    return [*store, *workers, _beat(settings, place), _web(settings), _flower(settings)]
+    return [*store, *workers, _beat(settings), _web(settings), _flower(settings)]
 
 
 def pick(name: str, names: Iterable[str]) -> list[str]:
@@ -80,10 +79,9 @@ def _worker(settings: Settings, number: int) -> Program:
     return Program(f"worker{number}", WORK, command, stop_s=int(settings.shutdown_timeout_s) + 15)
 
 
-def _beat(settings: Settings, place: Place) -> Program:
-    schedule = place.data_dir / "beat" / "schedule"
+def _beat(settings: Settings) -> Program:
     # No pidfile: after a SIGKILL it would stay, and beat would refuse to start.
-    return Program("beat", FRONT, _celery("beat", "-s", str(schedule), "--pidfile=", "-l", settings.log_level))
+    return Program("beat", FRONT, _celery("beat", "--pidfile=", "-l", settings.log_level))
 
 
 def _web(settings: Settings) -> Program:

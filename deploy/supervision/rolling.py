@@ -27,7 +27,7 @@ def update(client: Client, chosen: list[str], settings: Settings, app: Any, say:
     _try_out()
     place = Place(settings.data_dir)
     infos = {info.name: info for info in client.infos() if info.name in chosen and not place.is_held(info.name)}
-    for program in programs(settings, place):
+    for program in programs(settings):
         info = infos.get(program.name)
         if info is None or program.group == STORE:
             continue

@@ -23,7 +23,7 @@ class Selection:
 
     def services(self) -> list[Service]:
         place = Place(self.settings.data_dir)
-        found = status.services(self.client, programs(self.settings, place), place)
+        found = status.services(self.client, programs(self.settings), place)
         return [service for service in found if service.name in self.names]
 
 
@@ -44,5 +44,5 @@ def running(name: str | None) -> Selection:
 
 def configured(name: str | None, config: Settings) -> list[str]:
     """The programs of the settings, running or not. Raises UnknownService."""
-    names = [program.name for program in programs(config, Place(config.data_dir))]
+    names = [program.name for program in programs(config)]
     return pick(name, names) if name else names

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deploy.supervision.errors import UnknownService
-from deploy.supervision.place import Place
 from deploy.supervision.programs import Program, pick, programs, url
 from platform.settings import settings
 
@@ -17,7 +16,7 @@ NAMES = ["valkey", "worker1", "worker2", "beat", "web", "flower"]
 
 def configured() -> dict[str, Program]:
     config = settings()
-    return {program.name: program for program in programs(config, Place(config.data_dir))}
+    return {program.name: program for program in programs(config)}
 
 
 def test_one_worker_and_an_embedded_valkey_are_the_default(settings_env: Callable[..., None]) -> None:
