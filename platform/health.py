@@ -9,6 +9,9 @@ from typing import Any
 from platform import registry, store
 from platform.jobs.ledger import ledger
 from platform.queues import names
+from platform.schedules.election import schedulers
+from platform.schedules.missed import LATE_MS
+from platform.schedules.register import register
 from platform.settings import settings
 
 _started_at = time.time()
@@ -24,7 +27,7 @@ def is_ready(checks: dict[str, str]) -> bool:
 
 
 def status() -> dict[str, Any]:
-    """Queues with their jobs by state, workers, and since when this process runs."""
+    """Queues with their jobs by state, workers, schedules and who acts on them, and since when this process runs."""
     counts = ledger().counts(names(settings()))
     return {
         "env": settings().env,
@@ -32,7 +35,16 @@ def status() -> dict[str, Any]:
         "jobs": counts.pop(""),
         "queues": counts,
         "workers": registry.workers(),
+        "schedules": _schedules(),
     }
+
+
+def _schedules() -> dict[str, Any]:
+    """``acting`` None: no scheduler acts, and nothing is run on a clock."""
+    standing = schedulers(register())
+    acting = next((one.name for one in standing if one.acting), None)
+    counts = register().counts(LATE_MS)
+    return {**counts, "acting": acting, "schedulers": [one.as_dict() for one in standing]}
 
 
 def _outcome(check: Callable[[], None]) -> str:

@@ -20,6 +20,9 @@ from platform.queueing.limits import limited
 from platform.queueing.pauses import paused
 from platform.queues import names
 from platform.routing.subscriptions import subscriptions
+from platform.schedules.election import schedulers
+from platform.schedules.missed import LATE_MS
+from platform.schedules.register import register
 from platform.settings import settings
 from platform.stages import counters
 from platform.streams.delivery import streams
@@ -28,6 +31,7 @@ SEPARATOR = "\x1f"
 # Those of ``index.lua``, in seconds.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
+RUN_OUTCOMES = ("fired", "missed", "overlapped", "not_unique", "failed")
 #: Outcome of a change to its counter in ``stream.lua``.
 STREAM_OUTCOMES = {"appended": "appended", "held": "held", "duplicate": "dropped", "resync": "resyncs"}
 ROUTED = {
@@ -38,7 +42,7 @@ ROUTED = {
 
 
 class JobsCollector(Collector):
-    """``platform_jobs_total{task,queue,outcome}``, wait and run times, queues, letters, workers, streams, stages."""
+    """``platform_jobs_total{task,queue,outcome}``, wait and run times, and all the rest there is one of everywhere."""
 
     def collect(self) -> Iterator[Metric]:
         yield self._outcomes()
@@ -51,10 +55,31 @@ class JobsCollector(Collector):
         )
         yield from self._streams()
         yield from self._stages()
+        yield from self._schedules()
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is read at registration."""
         return iter(())
+
+    def _schedules(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily("platform_schedules", "Schedules; overdue ones are active.", labels=["state"])
+        for state, number in register().counts(LATE_MS).items():
+            states.add_metric([state], number)
+        text = "Runs of schedules by what became of them; not_unique and overlapped ones made no job by their rules."
+        runs, found = CounterMetricFamily("platform_schedule_runs", text, labels=["outcome"]), register().metrics()
+        for outcome in RUN_OUTCOMES:
+            runs.add_metric([outcome], found.get(outcome, 0))
+        text = "From a run being due until its job was handed out."
+        yield from (states, runs, self._histogram("lateness", text, "platform_schedule_lateness_seconds"))
+        yield self._schedulers()
+
+    def _schedulers(self) -> Metric:
+        text = "Schedulers that stand, by what they do; nothing is run on a clock while none acts."
+        family, standing = GaugeMetricFamily("platform_schedulers", text, labels=["role"]), schedulers(register())
+        acting = sum(one.acting for one in standing)
+        for role, number in (("acting", acting), ("standby", len(standing) - acting)):
+            family.add_metric([role], number)
+        return family
 
     def _streams(self) -> Iterator[Metric]:
         counts = streams().counts()
@@ -95,8 +120,8 @@ class JobsCollector(Collector):
             family.add_metric([queue, reason], count)
         return family
 
-    def _histogram(self, name: Literal["wait", "run"], text: str) -> Metric:
-        family = HistogramMetricFamily(f"platform_job_{name}_seconds", text, labels=["task", "queue"])
+    def _histogram(self, name: Literal["wait", "run", "lateness"], text: str, as_name: str = "") -> Metric:
+        family = HistogramMetricFamily(as_name or f"platform_job_{name}_seconds", text, labels=["task", "queue"])
         for (task, queue), slots in _by_labels(ledger().metrics(name)).items():
             family.add_metric([task, queue], _cumulative(slots), sum_value=slots.get("sum", 0) / 1000)
         return family

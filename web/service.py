@@ -43,7 +43,7 @@ def ready() -> Any:
 
 @routes.get("/status", auth=None, answers={200: dict[str, Any]}, problems=(503,), summary="What is going on")
 def status() -> Any:
-    """Jobs by state, queues, workers."""
+    """Jobs by state, queues, workers, and schedules with who acts on them."""
     return health.status()
 
 

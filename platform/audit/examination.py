@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from platform.audit import (
     backlog,
     celerykeys,
+    clockwork,
     deployment,
     host,
     live,
@@ -29,7 +30,7 @@ TOPICS: dict[str, tuple[Check, ...]] = {
     "settings": deployment.CHECKS,
     "celery": (*celerykeys.CHECKS, *transportoptions.CHECKS),
     "tasks": (*taskoptions.CHECKS, *taskretries.CHECKS),
-    "now": (*backlog.CHECKS, *orphans.CHECKS, *live.CHECKS),
+    "now": (*backlog.CHECKS, *orphans.CHECKS, *live.CHECKS, *clockwork.CHECKS),
     "machine": host.CHECKS,
 }
 _WORST_FIRST = list(Severity)

@@ -122,6 +122,6 @@ class Records:
         ready = {name: [at for at in islice(times, len(ids)) if at] for name, ids in zip(names, found, strict=True)}
         return {name: min(map(int, times)) / 1000 if times else None for name, times in ready.items()}
 
-    def metrics(self, name: Literal["jobs", "wait", "run"]) -> dict[str, str]:
+    def metrics(self, name: Literal["jobs", "wait", "run", "lateness"]) -> dict[str, str]:
         """Counters by their labels, joined with U+001F; of the times also a bucket's number, or ``sum`` in ms."""
         return cast(dict[str, str], self.client.hgetall(f"{self.prefix}metrics:{name}"))

@@ -19,5 +19,5 @@ def ready() -> Flow[Readiness]:
 
 
 def status() -> Flow[dict[str, Any]]:
-    """``{"env", "uptime_s", "jobs", "queues", "workers"}``: jobs by state, in all and by queue."""
+    """``{"env", "uptime_s", "jobs", "queues", "workers", "schedules"}``: jobs by state, in all and by queue."""
     return read((yield Request("GET", "/status")), dict[str, Any])
