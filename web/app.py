@@ -13,7 +13,19 @@ from flask_cors import CORS
 from platform import endpoints, serialization
 from platform.settings import Settings, settings
 from tasks import app as celery_app
-from web import audit, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
+from web import (
+    audit,
+    deadletters,
+    functions,
+    jobs,
+    models,
+    problems,
+    queues,
+    resources,
+    schedules,
+    service,
+    sessions,
+)
 from web.routing import Routes
 from web.service import DURATION, REQUESTS
 from web.sockets import endpoint, events
@@ -22,6 +34,7 @@ EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
     jobs.routes,
     queues.routes,
+    schedules.routes,
     functions.routes,
     resources.routes,
     models.routes,

@@ -24,6 +24,7 @@ from platform.errors import (
     UnknownJob,
     UnknownQueue,
 )
+from platform.schedules.errors import BadSchedule, ScheduleConflict, UnknownSchedule
 from platform.settings import settings
 from tasks.modules import UnknownFunction
 from tasks.offload import InvalidProperties, UnknownAction, UnknownProvider
@@ -138,6 +139,11 @@ def _invalid(exc: Exception) -> Problem:
     )
 
 
+def _bad_schedule(exc: Any) -> Problem:
+    errors = [{**problem, "loc": ["body", *problem["loc"]]} for problem in exc.problems]
+    return Problem(422, "the body does not fit", errors=errors)
+
+
 # The first that fits counts.
 _MEANING: dict[Any, Callable[[Any], Problem]] = {
     RequestEntityTooLarge: _too_large,
@@ -151,10 +157,12 @@ _MEANING: dict[Any, Callable[[Any], Problem]] = {
         UnknownProvider,
         UnknownAction,
         UnknownResource,
+        UnknownSchedule,
     ): _not_found,
+    BadSchedule: _bad_schedule,
     ChangeRefused: _refused,
     NotUnique: _not_unique,
-    (NotDead, NotEditable, NotReplayable, QueueNotServed): _conflict,
+    (NotDead, NotEditable, NotReplayable, QueueNotServed, ScheduleConflict): _conflict,
     QueueMadeOtherwise: _made_otherwise,
     AWAY: _unavailable,
 }

@@ -67,6 +67,19 @@ def test_lists_hold_all_of_ones_own_jobs(client: Client) -> None:
     assert list(client.jobs.list(state="failed")) == []
 
 
+def test_a_schedule_is_kept_changed_run_and_removed(client: Client) -> None:
+    made = client.schedules.add("nightly", "shop.add", 1, 2, cron="30 2 * * *", timezone="Europe/Berlin")
+    assert (made.next_run_at and made.next_run_at.minute, made.runs) == (30, 0)
+    assert client.schedules.change(made.id, every_s=3600).cron is None
+    assert client.schedules.pause(made.id).next_run_at is None
+    assert client.jobs.wait(client.schedules.run(made.id).job_id, timeout_s=20).result == 3
+    assert client.schedules.resume(made.id).runs == 1
+    assert [one.id for one in client.schedules.list()] == [made.id]
+    client.schedules.remove(made.id)
+    with pytest.raises(NotFoundError):
+        client.schedules.get(made.id)
+
+
 def test_a_function_is_called_by_name(client: Client) -> None:
     assert client.call("Calc", "multiply", a=6, b=7).result == 42
 

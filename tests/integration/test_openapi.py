@@ -33,6 +33,11 @@ include-name = "POST /session/tokens"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
+include-path-regex = "^/schedules"
+include-method = ["POST", "PATCH"]
+checks.positive_data_acceptance.enabled = false
+
+[[operations]]
 include-path-regex = "^/model/"
 include-method = ["GET", "PATCH"]
 checks.positive_data_acceptance.enabled = false

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import httpx2
 
-from web.client import deadletters, documents, functions, jobs, resources, service, sessions
+from web.client import deadletters, documents, functions, jobs, resources, schedules, service, sessions
 from web.client.connection import DEFAULT_TIMEOUT_S, Connection
 from web.client.exchange import Flow, Request, checked
 from web.client.methods import describe
@@ -21,6 +21,7 @@ from web.client.models import (
     FunctionResult,
     Job,
     LetterState,
+    Schedule,
     SessionInfo,
     State,
 )
@@ -115,6 +116,24 @@ class DeadLetters(Topic):
             yield from self._carrier.run(listing.next())
 
 
+class Schedules(Topic):
+    """``client.schedules``"""
+
+    add = method(schedules.add)
+    get = method(schedules.get)
+    change = method(schedules.change)
+    remove = method(schedules.remove)
+    pause = method(schedules.pause)
+    resume = method(schedules.resume)
+    run = method(schedules.run)
+
+    def list(self) -> Iterator[Schedule]:
+        """All of your own, operators everybody's, newest first, fetched as they are read."""
+        listing = schedules.Listing()
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+
 class Resources(Topic):
     """``client.resources``"""
 
@@ -201,6 +220,7 @@ class Client(Topic):
         super().__init__(Carrier(Connection(base_url, api_key, timeout_s), transport))
         self.jobs = Jobs(self._carrier)
         self.dead_letters = DeadLetters(self._carrier)
+        self.schedules = Schedules(self._carrier)
         self.resources = Resources(self._carrier)
 
     session = method(sessions.session)

@@ -14,6 +14,8 @@ LetterState = Literal["dead", "replayed", "discarded"]
 DeathReason = Literal[
     "retries_exhausted", "rejected", "worker_lost", "time_limit", "expired", "unregistered", "undecodable", "invalid"
 ]
+Missed = Literal["skip", "once", "all"]
+Overlap = Literal["allow", "skip", "replace"]
 FINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -118,6 +120,39 @@ class DeadLetter:
     original: Mapping[str, Any] | None = None
     message: RawMessage | None = None
     history: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A task on a clock: by ``cron`` in ``timezone``, or every ``every_s`` seconds; times are aware, in UTC.
+
+    ``next_run_at`` is None while it is paused. ``last_error`` says why the last run made no job, until one does.
+    ``source`` "code": of a module's beat_schedule, which may have neither cron nor interval.
+    """
+
+    id: str
+    name: str
+    task: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+    cron: str | None = None
+    every_s: float | None = None
+    timezone: str = "UTC"
+    missed: Missed = "once"
+    overlap: Overlap = "allow"
+    source: Literal["api", "code"] = "api"
+    paused: bool = False
+    owner: str | None = None
+    app_id: str | None = None
+    created_at: datetime | None = None
+    next_run_at: datetime | None = None
+    last_run_at: datetime | None = None
+    last_job_id: str | None = None
+    last_error: str | None = None
+    runs: int = 0
+    missed_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
