@@ -28,7 +28,7 @@ from platform.transport import key_prefix
 from tests import processes
 from tests.chaos.brokers import Server, Valkey
 from tests.chaos.effects import Effects
-from tests.processes import Web, Worker
+from tests.processes import Beat, Web, Worker
 from tests.waiting import eventually
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -92,6 +92,7 @@ class Deployment:
         self.deaths: list[Death] = []
         self.outages: list[Outage] = []
         self.web: Web | None = None
+        self.beats: list[Beat] = []
         self.key = ""
 
     @property
@@ -129,12 +130,19 @@ class Deployment:
 
     def stop(self) -> None:
         """Everything but a broker that was given: it may serve others."""
-        programs = [self.web, *(place.worker for place in self.places)]
+        programs = [self.web, *self.beats, *(place.worker for place in self.places)]
         for program in filter(None, programs):
             program.kill_group()
         if self.web:
             self.web.stop()
         self.records.stop()
+
+    def start_beat(self) -> Beat:
+        """One scheduler more; returns once it stands."""
+        beat = Beat([], self.folder / f"beat{len(self.beats)}.log", self._env())
+        self.beats.append(beat)
+        beat.wait_until_ready()
+        return beat
 
     def _start_web(self) -> None:
         port = processes.free_port()
