@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from platform.errors import UnknownQueue, did_you_mean
@@ -55,7 +56,7 @@ class Definition:
     def timing(self) -> Timing:
         """Raises BadCron, UnknownZone, ValueError unless ``is_timed``."""
         if self.cron is not None:
-            return Cron(self.cron, self.timezone)
+            return _cron_of(self.cron, self.timezone)
         if self.every_s is not None:
             return Every(int(self.every_s * 1000), self.anchor_ms)
         raise ValueError(f"schedule {self.name!r} says no time")
@@ -77,6 +78,12 @@ class Definition:
     def is_timed_as(self, other: Definition) -> bool:
         """Whether both are due at the same times."""
         return all(getattr(self, name) == getattr(other, name) for name in ("cron", "every_s", "timezone", "anchor_ms"))
+
+
+@lru_cache(maxsize=4096)
+def _cron_of(expression: str, timezone: str) -> Cron:
+    """Read once: a run is handed out in the time it takes."""
+    return Cron(expression, timezone)
 
 
 def checked(definition: Definition) -> Definition:
