@@ -226,12 +226,17 @@ def _problem(name: str, text: str) -> dict[str, Any]:
 
 
 def _derived_id() -> str:
-    """Of a batch made inside an item one that the item's run, should it be repeated after a death, makes again."""
-    item = current_item()
-    if item is None:
+    """Of a batch made inside an item or a job one that its run, should it be repeated after a death, makes again."""
+    item, job = current_item(), current_app.current_worker_task
+    if item is not None:
+        item.made += 1
+        maker = f"{item.batch_id} {item.index} {item.tries} {item.made}"
+    elif job:
+        job.request.batches_made = getattr(job.request, "batches_made", 0) + 1
+        maker = f"{job.request.id} {job.request.retries} {job.request.batches_made}"
+    else:
         return str(uuid.uuid4())
-    item.made += 1
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{item.batch_id} {item.index} {item.tries} {item.made}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"batch of {maker}"))
 
 
 def _parent_id() -> str:

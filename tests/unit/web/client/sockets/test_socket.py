@@ -239,7 +239,9 @@ def test_a_call_returns_its_result_and_job(user: User, wire: Wire) -> None:
     assert called.result(WAIT_S) == FunctionResult({"n": 1}, "j-1")
 
 
-@pytest.mark.parametrize(("code", "kind"), [("call_failed", CallFailed), ("call_pending", CallPending), ("unavailable", CallPending)])
+@pytest.mark.parametrize(
+    ("code", "kind"), [("call_failed", CallFailed), ("call_pending", CallPending), ("unavailable", CallPending)]
+)
 def test_a_call_that_does_not_return_names_its_job(user: User, wire: Wire, code: str, kind: type[CallFailed]) -> None:
     called = user.begin(lambda socket: socket.call("Chat", "say"))
     wire.say({"type": "error", "ref": wire.hear()["ref"], "code": code, "message": "no", "job_id": "j-1"})
