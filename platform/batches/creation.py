@@ -25,6 +25,7 @@ from platform.batches.running import current_item
 from platform.errors import PlatformError, did_you_mean
 from platform.publishing import OWNER_HEADERS
 from platform.queues import checked_priority
+from platform.retries import accepts
 from platform.serialization import NotJSON, encode
 
 #: Items written by one script call: meanwhile the server answers nobody else, 1 µs each.
@@ -89,9 +90,13 @@ class NewBatch:
                 yield _problem(name, str(exc))
 
     def _callback_problems(self) -> Iterator[dict[str, Any]]:
-        for kind in self.callbacks:
+        for kind, (name, kwargs) in self.callbacks.items():
             if kind not in KINDS:
                 yield _problem(kind, f"there is no such callback{did_you_mean(kind, KINDS)}")
+            elif name not in current_app.tasks:
+                yield _problem(kind, f"there is no task {name!r}{did_you_mean(name, current_app.tasks)}")
+            elif not accepts(current_app.tasks[name], (), {**kwargs, "batch_id": ""}):
+                yield _problem(kind, f"the task {name} cannot be called with {', '.join([*kwargs, 'batch_id'])}")
 
 
 def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None = None) -> Batch:

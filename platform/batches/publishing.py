@@ -12,7 +12,7 @@ from celery import current_app
 from platform import queues
 from platform.batches.chunks import CHUNK_TASK, callback_job_id, chunk_job_id
 from platform.batches.register import batches
-from platform.errors import BrokerUnavailable
+from platform.errors import BrokerUnavailable, NotUnique
 from platform.outbox import collecting
 
 log = logging.getLogger(__name__)
@@ -58,23 +58,29 @@ def publish_callbacks(batch_id: str, kinds: Sequence[str]) -> None:
 def _publish_callback(batch_id: str, kind: str, fields: Mapping[str, str]) -> None:
     if kind in fields:
         told = msgspec.json.decode(fields[kind])
-        options: dict[str, Any] = {
-            "kwargs": {**told["kwargs"], "batch_id": batch_id},
-            "task_id": callback_job_id(batch_id, kind),
-        }
-        options |= {"headers": _owner(fields), "priority": int(fields.get("priority") or queues.DEFAULT_PRIORITY)}
-        task = current_app.tasks.get(told["task"])
-        if task is not None:
-            task.apply_async(parent_id=batch_id, **options)
-        else:
-            current_app.send_task(told["task"], parent_id=batch_id, **options)
+        try:
+            # Not ``apply_async``: that refuses what does not fit the task, which is for the callback's own job to tell.
+            current_app.send_task(
+                told["task"],
+                kwargs={**told["kwargs"], "batch_id": batch_id},
+                task_id=callback_job_id(batch_id, kind),
+                task_type=current_app.tasks.get(told["task"]),
+                parent_id=batch_id,
+                headers=_owner(fields),
+                priority=_priority(fields),
+            )
+        except NotUnique as exc:
+            log.warning("%s of batch %s: %s", kind, batch_id, exc)
     batches().callback_published(batch_id, kind)
 
 
 def _options(fields: Mapping[str, str]) -> dict[str, Any]:
     limits = {name: float(fields[name]) for name in ("time_limit", "soft_time_limit") if fields.get(name)}
-    priority = int(fields.get("priority") or queues.DEFAULT_PRIORITY)
-    return {"headers": _owner(fields), "priority": priority, **limits}
+    return {"headers": _owner(fields), "priority": _priority(fields), **limits}
+
+
+def _priority(fields: Mapping[str, str]) -> int:
+    return int(fields.get("priority") or queues.DEFAULT_PRIORITY)
 
 
 def _owner(fields: Mapping[str, str]) -> dict[str, str]:
