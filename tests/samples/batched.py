@@ -146,3 +146,15 @@ def plain(a, b=1):
 @app.task
 def secret(n):
     return n
+
+
+@item_task(public=True, bind=True, max_retries=3)
+def toil(self, n, path):
+    """Write down the run. Some can never succeed, and some not the first time."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(b"%d\n" % n)
+    if n % 97 == 0:
+        raise Discard(f"{n} is not wanted")
+    if n % 101 == 0 and self.request.retries == 0:
+        raise RetryLater(0.5, "not yet")
+    return n
