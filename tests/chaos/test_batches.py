@@ -39,7 +39,7 @@ def test_workers_are_killed_under_a_large_batch(deploy: Callable[..., Deployment
 
 def submit(deployment: Deployment, count: int, log: Path, end: Path) -> tuple[str, float]:
     told = {"task": "batched.report", "kwargs": {"path": str(end)}}
-    callbacks = {kind: told for kind in ("on_complete", "on_success", "on_failure")}
+    callbacks = dict.fromkeys(("on_complete", "on_success", "on_failure"), told)
     body = {"task": "batched.toil", "items": list(range(count)), "kwargs": {"path": str(log)}, **callbacks}
     began = time.monotonic()
     with deployment.caller() as caller:
