@@ -75,7 +75,15 @@ worker_concurrency = _config.worker_concurrency or None
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = True
 worker_send_task_events = False  # Flower switches them on while it runs; unread events cost 40 % of throughput
-imports = ("tasks.deadletters", "tasks.files", "tasks.models", "tasks.pipeline", *_config.imports)
+imports = (
+    "tasks.accounts",
+    "tasks.batch",
+    "tasks.deadletters",
+    "tasks.files",
+    "tasks.models",
+    "tasks.pipeline",
+    *_config.imports,
+)
 beat_scheduler = "platform.schedules.beat:Scheduler"  # any number of beats, of which one acts; nothing in a file
 
 # -- outcomes: in the job's record (platform.results)

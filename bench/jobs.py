@@ -67,13 +67,13 @@ def measure(options: Options, tell: Tell) -> Results:
     )
     with place.temporary() as here:
         results.versions["valkey"] = here.client.info("server")["valkey_version"]
-        for number, entrant in _schedule(entrants, options.repeat):
+        for number, entrant in schedule(entrants, options.repeat):
             tell(f"round {number} of {options.repeat}: {entrant.system.label}")
             _take_turn(entrant, here, options.jobs, results)
     return results
 
 
-def _schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, Entrant]]:
+def schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, Entrant]]:
     for index in range(repeat):
         shift = index % len(entrants)
         for entrant in (*entrants[shift:], *entrants[:shift]):
@@ -82,7 +82,7 @@ def _schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, E
 
 def _take_turn(entrant: Entrant, here: Place, jobs: int, results: Results) -> None:
     here.client.flushall()
-    with _running(entrant, here) as (worker, driver):
+    with running(entrant, here) as (worker, driver):
         results.versions |= driver.versions
         driver.ask("latency", WARM_UP_JOBS)
         samples = [_latency(driver)]
@@ -105,7 +105,7 @@ def _is_its_own(entrant: Entrant, measure: str) -> bool:
 
 
 @contextmanager
-def _running(entrant: Entrant, here: Place) -> Iterator[tuple[Program, Driver]]:
+def running(entrant: Entrant, here: Place) -> Iterator[tuple[Program, Driver]]:
     with ExitStack() as stack:
         programs = [stack.enter_context(entrant.start_worker(here))]
         env = entrant.environment(here)

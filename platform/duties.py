@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from platform import losses
+from platform.batches import mending
 from platform.deadletters.aside import take_aside
 from platform.deadletters.content import Content
 from platform.delayed.pump import POLL_S, Pump
@@ -35,6 +36,7 @@ from platform.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 SWEEP_BATCH = 500
+BATCHES_AT_ONCE = 20
 #: A duty that failed waits this long at least, in seconds: its server is away, and each try is a line in the log.
 FAILURE_PAUSE_S = 2.0
 ASIDE_INTERVAL_S = 1.0
@@ -57,6 +59,12 @@ class Duty:
 def forget_old_jobs() -> None:
     """Forget records past their retention, a batch at a time, until none is due."""
     while ledger().sweep(SWEEP_BATCH) == SWEEP_BATCH:
+        continue
+
+
+def forget_old_batches() -> None:
+    """The same for batches, of which one may be a hundred thousand items."""
+    while mending.forget_old(BATCHES_AT_ONCE) == BATCHES_AT_ONCE:
         continue
 
 
@@ -126,6 +134,8 @@ def begin(consumer: Any, leased: LeasedWorker) -> None:
         Duty("cancellations", 1.0, lambda: stop_cancelled(consumer)),
         Duty("watchdog", min(5.0, settings().watchdog_s / 4), watchdog.check),
         Duty("retention", 30.0, forget_old_jobs),
+        Duty("old batches", 30.0, forget_old_batches),
+        Duty("batches", mending.INTERVAL_S, mending.mend),
         Duty("dead letters", 30.0, tidy_dead_letters),
         Duty("overdue gaps", gaps.INTERVAL_S, gaps.give_up_overdue),
         Duty("subscriptions", SUBSCRIPTIONS_INTERVAL_S, forget_dead_sockets),

@@ -90,6 +90,9 @@ class Settings(BaseModel):
     files_roots: Paths = Field((), description="comma-separated folders the Files provider may read; empty: none")
     cancel_grace_s: float = Field(10, ge=0, description="how long a cancelled running job may wind up, in seconds")
     result_max_bytes: int = Field(1_048_576, ge=256, description="largest result kept, as JSON, in bytes")
+    batch_result_max_bytes: int = Field(
+        65_536, ge=256, description="largest result kept of a batch's item, as JSON, in bytes"
+    )
     document_max_bytes: int = Field(262_144, ge=1024, description="largest document stored, as JSON, in bytes")
     keep_changes_s: int = Field(
         86_400, ge=60, description="a document's change that comes again within this time changes nothing, in seconds"
@@ -108,6 +111,7 @@ class Settings(BaseModel):
     web_role: Literal["all", "http", "sockets"] = Field("all", description="http or sockets split them over processes")
     web_workers: int = Field(2, ge=1, le=64, description="gunicorn workers")
     body_max_bytes: int = Field(1_048_576, ge=1024, description="largest request body, in bytes")
+    batch_body_max_bytes: int = Field(33_554_432, ge=1024, description="largest body with a batch's items, in bytes")
     function_wait_s: float = Field(10, ge=0, le=30, description="how long /api waits for a function, in seconds")
     cors_origins: Names = Field((), description="comma-separated origins that may call from a browser")
     socket_connections: int = Field(20_000, ge=1, description="sockets held by one process; more are answered 503")

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Task as CeleryTask
+from celery.exceptions import Retry
 
-from platform import retries
+from platform import clock, retries
+from platform.delayed.due import due_ms
 from platform.errors import JobCancelled
 from platform.jobs.facts import Delivery, NewJob, Refused
 from platform.jobs.ledger import ledger
@@ -81,8 +83,13 @@ class Task(CeleryTask):
             raise JobCancelled(request.id)
 
     def cancelled(self) -> bool:
-        """Whether somebody has cancelled the job under way; asks the record at most five times a second."""
+        """Whether somebody has cancelled the job under way, or the batch whose item this is.
+
+        Asks the record at most five times a second.
+        """
         request = self.request
+        if (item := getattr(request, "batch_item", None)) is not None:
+            return bool(item.stop_requested())
         if getattr(request, "attempt", None) is None:
             return False
         now = time.monotonic()
@@ -111,6 +118,8 @@ class Task(CeleryTask):
         request = self.request
         if exc is not None and retries.is_hopeless(self, exc, request.args, request.kwargs):
             raise exc
+        if getattr(request, "batch_item", None) is not None:
+            raise Retry(exc=exc, when=_wait_s(countdown, eta))  # told by platform.batches.running
         if getattr(request, "attempt", None) is not None and ledger().cancel_requests([request.id]):
             raise JobCancelled(request.id)
         if max_retries is None:
@@ -125,6 +134,13 @@ class Task(CeleryTask):
         finally:
             # Celery leaves the number on the task, where the next job in this process would find it.
             self.__dict__.pop("override_max_retries", None)
+
+
+def _wait_s(countdown: float | None, eta: Any) -> float | None:
+    if countdown is None and eta is None:
+        return None
+    due = due_ms(countdown, eta)
+    return 0.0 if due is None else (due - clock.now_ms()) / 1000
 
 
 def _recorded_first(override: Any) -> Any:

@@ -15,6 +15,7 @@ from platform.settings import Settings, settings
 from tasks import app as celery_app
 from web import (
     audit,
+    batches,
     deadletters,
     functions,
     jobs,
@@ -33,6 +34,7 @@ from web.sockets import endpoint, events
 EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
     jobs.routes,
+    batches.routes,
     queues.routes,
     schedules.routes,
     functions.routes,

@@ -12,12 +12,17 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from web.routing import Endpoint, Routes
-from web.schemas.body import EventStream, Html
+from web.schemas.body import EventStream, Html, Lines
 
 REF = "#/components/schemas/{model}"
 #: The schema of each model: a reference to where it stands under its name.
 Named = Mapping[Any, dict[str, Any]]
-TEXTS: dict[Any, str] = {str: "text/plain", Html: "text/html", EventStream: "text/event-stream"}
+TEXTS: dict[Any, str] = {
+    str: "text/plain",
+    Html: "text/html",
+    EventStream: "text/event-stream",
+    Lines: "application/x-ndjson",
+}
 #: A part of an address that callers fill in: ``<name>``, or ``<uuid:name>``.
 PLACE = re.compile(r"<(?:\w+:)?([^>]+)>")
 PROBLEM = {

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from platform import serialization
+from platform.batches.errors import BatchOver, InvalidBatch, NothingFailed, UnknownBatch
 from platform.database import DatabaseUnavailable
 from platform.deadletters.letter import NotDead, NotEditable, NotReplayable, UnknownLetter
 from platform.documents.errors import ChangeRefused
@@ -114,7 +115,8 @@ def _unexpected(exc: Exception) -> Problem:
 
 
 def _too_large(exc: Exception) -> Problem:
-    return Problem(413, f"the body is larger than {settings().body_max_bytes} bytes (PLATFORM_BODY_MAX_BYTES)")
+    name = getattr(getattr(g, "endpoint", None), "most_bytes", "body_max_bytes")
+    return Problem(413, f"the body is larger than {getattr(settings(), name)} bytes (PLATFORM_{name.upper()})")
 
 
 def _not_found(exc: Exception) -> Problem:
@@ -144,13 +146,20 @@ def _bad_schedule(exc: Any) -> Problem:
     return Problem(422, "the body does not fit", errors=errors)
 
 
+def _invalid_batch(exc: Any) -> Problem:
+    problems = [{**one, "loc": ["body", *one["loc"]]} for one in exc.problems]
+    return Problem(422, "the batch cannot be", errors=problems)
+
+
 # The first that fits counts.
 _MEANING: dict[Any, Callable[[Any], Problem]] = {
     RequestEntityTooLarge: _too_large,
     HTTPException: _from_werkzeug,
     (InvalidArguments, InvalidProperties): _invalid,
+    InvalidBatch: _invalid_batch,
     (
         UnknownJob,
+        UnknownBatch,
         UnknownLetter,
         UnknownQueue,
         UnknownFunction,
@@ -162,7 +171,15 @@ _MEANING: dict[Any, Callable[[Any], Problem]] = {
     BadSchedule: _bad_schedule,
     ChangeRefused: _refused,
     NotUnique: _not_unique,
-    (NotDead, NotEditable, NotReplayable, QueueNotServed, ScheduleConflict): _conflict,
+    (
+        NotDead,
+        NotEditable,
+        NotReplayable,
+        QueueNotServed,
+        ScheduleConflict,
+        BatchOver,
+        NothingFailed,
+    ): _conflict,
     QueueMadeOtherwise: _made_otherwise,
     AWAY: _unavailable,
 }

@@ -30,7 +30,8 @@ class Endpoint:
     """One method at one address. ``answers`` maps a status to the model of its body (None: no body).
 
     ``media`` are the bodies' content types; None: JSON under any name.
-    ``tokens``: socket tokens serve as well. ``operation`` is its id in the description.
+    ``tokens``: socket tokens serve as well. ``operation`` is its id in the description. ``most_bytes`` names the
+    setting that bounds its body.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Endpoint:
     media: tuple[str, ...] | None
     tokens: bool
     operation: str
+    most_bytes: str
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Routes:
         repeatable: bool = True,
         media: tuple[str, ...] | None = None,
         tokens: bool = False,
+        most_bytes: str = "body_max_bytes",
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler: it gets the path's parts by name, and ``body`` and ``query`` where declared.
 
@@ -101,6 +104,7 @@ class Routes:
                     media,
                     tokens,
                     f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
+                    most_bytes,
                 )
             )
             return handler
@@ -145,6 +149,7 @@ def _view(endpoint: Endpoint) -> Callable[..., Response]:
 
     def view(**found: Any) -> Response:
         g.endpoint = endpoint
+        request.max_content_length = getattr(settings(), endpoint.most_bytes)
         path = {name: str(value) for name, value in found.items()}
         if endpoint.auth is None:
             return handle(path)
@@ -176,7 +181,7 @@ def _once(path: Mapping[str, str], handle: Callable[[Mapping[str, str]], Respons
 def read_body(adapter: TypeAdapter[Any], optional: bool = False, media: tuple[str, ...] | None = None) -> Any:
     """The request's body, validated. Problems: 415 not JSON, or not of ``media``; 400 unreadable, 422 invalid."""
     raw = request.get_data()
-    if request.content_length is None and len(raw) >= settings().body_max_bytes:
+    if request.content_length is None and len(raw) >= (request.max_content_length or 0):
         raise RequestEntityTooLarge  # werkzeug cuts a chunked body at the limit and says nothing
     if optional and not raw:
         return None

@@ -1,4 +1,4 @@
-"""Waiting for a job: one subscription connection per process, however many requests and sockets wait.
+"""Waiting for a job or a batch: one subscription connection per process, however many requests and sockets wait.
 
 A job's channel carries its new state after every transition; the record is read when it comes, so a message
 doubled costs nothing but a read.
@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from platform import endpoints, store
+from platform.batches.record import Batch
+from platform.batches.register import batches
 from platform.jobs.ledger import ledger
 from platform.jobs.record import Job
 from platform.jobs.states import State
@@ -152,6 +154,23 @@ def wait_for(job_id: str, seconds: float) -> Job:
             event.wait(min(left, REREAD_S))
             event.clear()
         return _with_its_letter(job, deadline)
+    finally:
+        listener().unregister(channel, event)
+
+
+def wait_for_batch(batch_id: str, seconds: float) -> Batch:
+    """The batch once it has ended, or as it is after ``seconds``. Raises UnknownBatch."""
+    batch = batches().get(batch_id)
+    if batch.is_final or seconds <= 0:
+        return batch
+    deadline = time.monotonic() + min(seconds, MAX_WAIT_S)
+    channel, event = batches().channel(batch_id), threading.Event()
+    listener().register(channel, event)
+    try:
+        while not (batch := batches().get(batch_id)).is_final and (left := deadline - time.monotonic()) > 0:
+            event.wait(min(left, REREAD_S))
+            event.clear()
+        return batch
     finally:
         listener().unregister(channel, event)
 

@@ -2,9 +2,9 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, chord, group
 
-from bench.systems.work import work
+from bench.systems.work import say, work
 
 DISTRIBUTION = "celery"
 
@@ -19,3 +19,17 @@ def job(goal: int) -> None:
 
 def submit(goal: int) -> None:
     job.delay(goal)
+
+
+@app.task
+def item(number: int) -> int:
+    return number
+
+
+@app.task
+def ended() -> None:
+    say()
+
+
+def batch(items: int) -> None:
+    chord(group(item.s(number) for number in range(items)), ended.si()).delay()

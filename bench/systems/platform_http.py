@@ -7,7 +7,7 @@ from functools import cache
 
 from bench.systems.platform_tasks import DISTRIBUTION, recorded
 
-__all__ = ["DISTRIBUTION", "recorded", "submit"]
+__all__ = ["DISTRIBUTION", "batch", "recorded", "submit"]
 
 
 @cache
@@ -16,10 +16,20 @@ def _connection() -> http.client.HTTPConnection:
 
 
 def submit(goal: int) -> None:
+    _post("/jobs", {"task": "bench.systems.platform_tasks.job", "args": [goal]})
+
+
+def batch(items: int) -> None:
+    module = "bench.systems.platform_tasks"
+    _post(
+        "/batches", {"task": f"{module}.item", "items": list(range(items)), "on_complete": {"task": f"{module}.ended"}}
+    )
+
+
+def _post(path: str, body: dict[str, object]) -> None:
     headers = {"Authorization": f"Bearer {os.environ['BENCH_API_KEY']}", "Content-Type": "application/json"}
-    body = json.dumps({"task": "bench.systems.platform_tasks.job", "args": [goal]})
-    _connection().request("POST", "/jobs", body, headers)
+    _connection().request("POST", path, json.dumps(body), headers)
     answer = _connection().getresponse()
     text = answer.read()
     if answer.status != 202:
-        raise RuntimeError(f"POST /jobs answered {answer.status}: {text.decode()}")
+        raise RuntimeError(f"POST {path} answered {answer.status}: {text.decode()}")

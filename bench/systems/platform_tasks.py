@@ -1,7 +1,8 @@
 """This platform from Python."""
 
-from bench.systems.work import work
+from bench.systems.work import say, work
 from tasks import app
+from tasks.batch import create_batch, item_task
 
 DISTRIBUTION = "celery-platform"
 
@@ -13,6 +14,20 @@ def job(goal: int) -> None:
 
 def submit(goal: int) -> None:
     job.delay(goal)
+
+
+@item_task(public=True)
+def item(number: int) -> int:
+    return number
+
+
+@app.task(public=True)
+def ended(batch_id: str) -> None:
+    say()
+
+
+def batch(items: int) -> None:
+    create_batch(item, count=items, on_complete=ended)
 
 
 def recorded() -> int:

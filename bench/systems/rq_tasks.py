@@ -14,3 +14,7 @@ queue = Queue(connection=Redis.from_url(os.environ["BENCH_VALKEY_URL"]))
 
 def submit(goal: int) -> None:
     queue.enqueue(work, goal)
+
+
+def batch(items: int) -> None:
+    queue.enqueue_many([Queue.prepare_data(work, args=(items,)) for _ in range(items)])

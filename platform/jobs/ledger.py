@@ -193,6 +193,10 @@ class Ledger(Records):
             raise UnknownJob(job_id)
         return verdict
 
+    def cancel_all(self, job_ids: Sequence[str]) -> None:
+        """``cancel`` of each that is known, in one round trip."""
+        self._call_all("cancel", [(job_id, _now_ms(), self._keep_ms[State.CANCELLED]) for job_id in job_ids])
+
     def sweep(self, limit: int = 500) -> int:
         """Forget up to ``limit`` records whose time to be kept is over; returns how many."""
         return int(self._call("sweep", _now_ms(), limit))

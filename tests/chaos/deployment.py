@@ -73,7 +73,7 @@ class Place:
 class Deployment:
     def __init__(self, folder: Path, broker: Server | None = None, concurrency: int = 4, **settings: object):
         self.folder, self.concurrency = folder, concurrency
-        for sample in ("toil.py", "poison.py"):
+        for sample in ("toil.py", "poison.py", "batched.py"):
             shutil.copy(SAMPLES / sample, folder)
         for name in ("valkey", "data"):
             (folder / name).mkdir()
@@ -83,7 +83,7 @@ class Deployment:
             "data_dir": folder / "data",
             "broker_url": self.broker.url,
             "redis_url": self.records.url,
-            "imports": "toil,poison",
+            "imports": "toil,poison,batched",
             "max_deaths": 100,
         } | settings
         self.effects = Effects(folder / "effects")

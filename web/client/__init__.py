@@ -19,6 +19,9 @@ from web.client.errors import (
 )
 from web.client.models import (
     Accepted,
+    Batch,
+    BatchCallback,
+    BatchItem,
     DeadLetter,
     DeathError,
     Document,
@@ -69,7 +72,10 @@ __all__ = [
     "AsyncSocket",
     "AsyncSubscription",
     "AuthenticationError",
+    "Batch",
+    "BatchCallback",
     "BatchChanged",
+    "BatchItem",
     "CallFailed",
     "CallPending",
     "Client",

@@ -9,16 +9,20 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import httpx2
 
-from web.client import deadletters, documents, functions, jobs, resources, schedules, service, sessions
+from web.client import batches, deadletters, documents, functions, jobs, resources, schedules, service, sessions
 from web.client.connection import DEFAULT_TIMEOUT_S, Connection
-from web.client.exchange import Flow, Request, checked
+from web.client.exchange import MAX_WAIT_S, Flow, Request, checked
 from web.client.methods import describe
 from web.client.models import (
     Accepted,
+    Batch,
+    BatchItem,
+    BatchState,
     DeadLetter,
     DeathReason,
     Document,
     FunctionResult,
+    ItemState,
     Job,
     LetterState,
     Schedule,
@@ -89,6 +93,53 @@ class Jobs(Topic):
     def list(self, *, state: State | None = None, queue: str | None = None, task: str | None = None) -> Iterator[Job]:
         """All jobs that match, newest first, fetched as they are read (see ``web.client.jobs.Listing``)."""
         listing = jobs.Listing(state, queue, task)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+
+class Batches(Topic):
+    """``client.batches``"""
+
+    create = method(batches.create)
+    get = method(batches.get)
+    add = method(batches.add)
+    retry = method(batches.retry)
+    cancel = method(batches.cancel)
+
+    def wait(
+        self,
+        batch_id: str,
+        timeout_s: float | None = None,
+        on_progress: Callable[[Batch], Any] | None = None,
+        look_s: float = batches.LOOK_S,
+    ) -> Batch:
+        """The batch once it has ended, however it did; None waits for ever.
+
+        ``on_progress`` is called with it every ``look_s`` seconds, and at its end. Raises WaitTimeout, NotFoundError.
+        """
+        waiting = batches.Waiting(batch_id, timeout_s, look_s if on_progress else MAX_WAIT_S)
+        while True:
+            batch = self._carrier.run(waiting.next())
+            if on_progress is not None:
+                on_progress(batch)
+            if waiting.is_over:
+                return batch
+
+    def list(self, *, state: BatchState | None = None, task: str | None = None) -> Iterator[Batch]:
+        """All batches that match, newest first, fetched as they are read."""
+        listing = batches.Listing(state, task)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+    def items(self, batch_id: str, *, state: ItemState | None = None) -> Iterator[BatchItem]:
+        """Its items in a state, or all, in order, fetched as they are read."""
+        listing = batches.Items(batch_id, state)
+        while listing.has_more:
+            yield from self._carrier.run(listing.next())
+
+    def results(self, batch_id: str, *, after: int = -1) -> Iterator[BatchItem]:
+        """What became of the items that have ended, in order, fetched as they are read."""
+        listing = batches.Results(batch_id, after)
         while listing.has_more:
             yield from self._carrier.run(listing.next())
 
@@ -219,6 +270,7 @@ class Client(Topic):
     ):
         super().__init__(Carrier(Connection(base_url, api_key, timeout_s), transport))
         self.jobs = Jobs(self._carrier)
+        self.batches = Batches(self._carrier)
         self.dead_letters = DeadLetters(self._carrier)
         self.schedules = Schedules(self._carrier)
         self.resources = Resources(self._carrier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from web.client.models import Job
+from web.client.models import Batch, Job
 
 
 class AppError(Exception):
@@ -75,12 +75,20 @@ class ServerUnreachable(AppError):
 
 
 class WaitTimeout(AppError, TimeoutError):
-    """A job has not ended in time; it goes on. ``job`` is its state as last seen."""
+    """A job, or a batch, has not ended in time; it goes on. ``job`` or ``batch`` is its state as last seen."""
 
-    def __init__(self, message: str, job: Job):
-        super().__init__(message, job)
+    def __init__(self, message: str, seen: Job | Batch):
+        super().__init__(message, seen)
         self.message = message
-        self.job = job
+        self.seen = seen
+
+    @property
+    def job(self) -> Job:
+        return self.seen  # type: ignore[return-value]
+
+    @property
+    def batch(self) -> Batch:
+        return self.seen  # type: ignore[return-value]
 
     def __str__(self) -> str:
         return self.message

@@ -10,6 +10,8 @@ from typing import Any, Generic, Literal, TypeVar
 T = TypeVar("T")
 
 State = Literal["pending", "scheduled", "running", "retrying", "completed", "failed", "cancelled"]
+BatchState = Literal["pending", "running", "completed", "failed", "cancelled"]
+ItemState = Literal["pending", "running", "completed", "failed", "cancelled"]
 LetterState = Literal["dead", "replayed", "discarded"]
 DeathReason = Literal[
     "retries_exhausted", "rejected", "worker_lost", "time_limit", "expired", "unregistered", "undecodable", "invalid"
@@ -72,6 +74,70 @@ class Job:
     def is_final(self) -> bool:
         """Whether nothing about it will change any more."""
         return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCallback:
+    """What runs at a batch's end; ``job_id`` None: it was not decided that it does."""
+
+    task: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch at one moment; times are aware, in UTC.
+
+    ``done`` items have ended: completed, failed or cancelled. ``rate_per_s`` is of the last seconds, ``eta_s`` how long
+    it takes at that rate, None where that cannot be told. ``children`` come only where one batch is asked for.
+    """
+
+    batch_id: str
+    task: str
+    state: BatchState
+    total: int
+    pending: int = 0
+    running: int = 0
+    done: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rate_per_s: float | None = None
+    eta_s: float | None = None
+    open: bool = False
+    cancel_requested: bool = False
+    priority: int = 5
+    max_retries: int | None = None
+    chunk_size: int | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    owner: str | None = None
+    app_id: str | None = None
+    parent_id: str | None = None
+    on_complete: BatchCallback | None = None
+    on_success: BatchCallback | None = None
+    on_failure: BatchCallback | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    children: Sequence[Batch] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all its items have ended; what failed may be run again."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One item of a batch; ``result`` once it has completed, ``error`` of its latest attempt that failed."""
+
+    index: int
+    item: Any
+    state: ItemState
+    attempts: int = 0
+    result: Any = None
+    error: JobError | None = None
 
 
 @dataclass(frozen=True, slots=True)

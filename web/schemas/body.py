@@ -20,6 +20,10 @@ class EventStream(str):
     """An answer that goes on for as long as somebody reads it."""
 
 
+class Lines(str):
+    """An answer of many lines, each of them JSON."""
+
+
 class Body(BaseModel):
     """A request body: unknown members are an error."""
 

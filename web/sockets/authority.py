@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from platform.batches.errors import UnknownBatch
+from platform.batches.register import batches
 from platform.documents.acceptance import DOCUMENT_ID, USER_ID
 from platform.documents.errors import UnknownModel
 from platform.documents.filters import BadFilter, Filter, parsed
@@ -12,7 +14,7 @@ from platform.routing.rooms import BadRoom, room_channel
 from platform.streams.names import View
 from web.identity import Caller
 from web.sockets.protocol.messages import Channel, Refused, Wish
-from web.sockets.topics import Documents, JobTopic, Room, Topic
+from web.sockets.topics import BatchTopic, Documents, JobTopic, Room, Topic
 
 
 def topic_of(caller: Caller, wish: Wish) -> Topic:
@@ -28,7 +30,7 @@ def topic_of(caller: Caller, wish: Wish) -> Topic:
         return room_of(caller, wish.room)
     if wish.job is not None:
         return _job(caller, wish.job)
-    raise Refused("not_found", f"there is no batch {wish.batch!r}")
+    return _batch(caller, str(wish.batch))
 
 
 def told_of(caller: Caller, wish: Wish) -> str:
@@ -98,3 +100,15 @@ def _job(caller: Caller, job_id: str) -> JobTopic:
     if job.owner != caller.account_id and not caller.has_role("operator"):
         raise Refused("not_found", str(UnknownJob(job_id)))
     return JobTopic(job.app_id or caller.app_id, job_id)
+
+
+def _batch(caller: Caller, batch_id: str) -> BatchTopic:
+    if not caller.scope.allows_jobs:
+        raise Refused("forbidden", "the token does not allow jobs and batches")
+    try:
+        batch = batches().get(batch_id)
+    except UnknownBatch as exc:
+        raise Refused("not_found", str(exc)) from exc
+    if batch.owner != caller.account_id and not caller.has_role("operator"):
+        raise Refused("not_found", str(UnknownBatch(batch_id)))
+    return BatchTopic(batch.app_id or caller.app_id, batch_id)

@@ -15,6 +15,7 @@ import gevent
 
 from platform import serialization
 from platform.accounts import revocations
+from platform.batches.register import batches
 from platform.errors import BrokerUnavailable
 from platform.jobs.ledger import ledger
 from platform.routing.direct import device_channel
@@ -28,8 +29,8 @@ from web.sockets.hub import Hub, Reader
 from web.sockets.pace import Pace
 from web.sockets.protocol.closing import CloseCode
 from web.sockets.session import Session
-from web.sockets.topics import Device, JobTopic, Start, Topic
-from web.sockets.watches import Watches
+from web.sockets.topics import BatchTopic, Device, JobTopic, Start, Topic
+from web.sockets.watches import Batches, Jobs, Watches
 from web.waiting import listener
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Server:
             config.socket_message_bytes, config.socket_queue_bytes, config.socket_write_s, config.socket_ping_s
         )
         self.hub = Hub(config, subscriptions(), streams())
-        self.watches = Watches(ledger(), listener())
+        self.watches = Watches({"job": Jobs(ledger()), "batch": Batches(batches())}, listener())
         self.sessions: set[Session] = set()
         #: Readers of server-sent events, who count as sockets do.
         self.readers: set[Any] = set()
@@ -134,14 +135,14 @@ class Server:
     # -- following
 
     def follow(self, follower: Reader, topic: Topic, since: Any, started: Callable[[Start], None]) -> None:
-        """Raises BadPosition, UnknownJob, BrokerUnavailable; then nothing is followed."""
-        if isinstance(topic, JobTopic):
+        """Raises BadPosition, UnknownJob, UnknownBatch, BrokerUnavailable; then nothing is followed."""
+        if isinstance(topic, JobTopic | BatchTopic):
             self.watches.follow(follower, topic, since, started)
         elif not isinstance(topic, Device):
             self.hub.follow(follower, topic, since, started)
 
     def leave(self, follower: Reader, topic: Topic) -> None:
-        if isinstance(topic, JobTopic):
+        if isinstance(topic, JobTopic | BatchTopic):
             self.watches.leave(follower, topic)
         else:
             self.hub.leave(follower, topic)

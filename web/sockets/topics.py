@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from platform.documents.filters import Filter
 from platform.routing.rooms import room_channel, room_stream
@@ -63,9 +64,33 @@ class JobTopic:
     app_id: str
     job_id: str
 
+    kind: ClassVar = "job"
+
+    @property
+    def id(self) -> str:
+        return self.job_id
+
     @property
     def told(self) -> str:
         return f"app:{self.app_id}:job:{self.job_id}"
+
+
+@dataclass(frozen=True)
+class BatchTopic:
+    """A batch: its record as it is, and newer ones, ten a second at most."""
+
+    app_id: str
+    batch_id: str
+
+    kind: ClassVar = "batch"
+
+    @property
+    def id(self) -> str:
+        return self.batch_id
+
+    @property
+    def told(self) -> str:
+        return f"app:{self.app_id}:batch:{self.batch_id}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +109,9 @@ class Device:
 
 
 Streamed = Documents | Room
-Topic = Documents | Room | JobTopic | Device
+#: Of these the last value alone is kept.
+Watched = JobTopic | BatchTopic
+Topic = Documents | Room | Watched | Device
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,78 @@
-"""Jobs that are followed here: their last value. Read again when their record changes, told once for each newer one."""
+"""Jobs and batches that are followed here: their last value.
+
+Read again when the record changes, told once for each newer one.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import gevent
 
 from platform import store
+from platform.batches.errors import UnknownBatch
+from platform.batches.records import Records as BatchRecords
 from platform.errors import BrokerUnavailable, UnknownJob
-from platform.jobs.ledger import Ledger
+from platform.jobs.records import Records as JobRecords
 from platform.streams.delivery import Position
 from platform.streams.event import as_json, other_frame
 from platform.streams.history import position_of
 from web.sockets.audience import Follower
 from web.sockets.outgoing import Outgoing, outgoing
-from web.sockets.topics import JobTopic, Start
+from web.sockets.topics import Start, Watched
 from web.waiting import Listener
 
 log = logging.getLogger(__name__)
 
-#: Of every job: its revisions only grow while the record lives, and no id is used twice.
-EPOCH = "job"
 RETRY_S = 0.5
+#: A batch is announced ten times a second at most; what was withheld is there after this long.
+SETTLED_S = 0.1
+UNKNOWN = (UnknownJob, UnknownBatch)
+
+
+class Source(Protocol):
+    """Where records of a kind are. Its name is their epoch: revisions only grow, and no id is used twice.
+
+    ``settled_s``: how long after one announcement the next is withheld; 0 none is.
+    """
+
+    settled_s: float
+
+    def channel(self, id: str) -> str: ...
+
+    def read(self, id: str) -> tuple[Mapping[str, Any], int]: ...
+
+
+class Jobs:
+    settled_s = 0.0
+
+    def __init__(self, records: JobRecords):
+        self._records, self.channel = records, records.channel
+
+    def read(self, id: str) -> tuple[Mapping[str, Any], int]:
+        job, revision = self._records.get_with_revision(id)
+        return job.as_dict(), revision
+
+
+class Batches:
+    settled_s = SETTLED_S
+
+    def __init__(self, records: BatchRecords):
+        self._records, self.channel = records, records.channel
+
+    def read(self, id: str) -> tuple[Mapping[str, Any], int]:
+        batch, revision = self._records.get_with_revision(id)
+        return batch.as_dict(), revision
 
 
 class _Watch:
-    """One job, its followers here, and the revision each has been told; None while its beginning is read."""
+    """One record, its followers here, and the revision each has been told; None while its beginning is read."""
 
-    def __init__(self, watches: Watches, topic: JobTopic):
+    def __init__(self, watches: Watches, topic: Watched):
         self.watches, self.topic = watches, topic
+        self.settled_s = watches.source(topic).settled_s
         self.told: dict[Follower, int | None] = {}
         self._is_stale = self._is_reading = False
 
@@ -45,13 +88,22 @@ class _Watch:
             while self._is_stale and self.told:
                 self._is_stale = False
                 self._tell()
+                if self.settled_s:
+                    self._settle()
         finally:
             self._is_reading = False
+
+    def _settle(self) -> None:
+        """Not again at once; and where nothing else is announced meanwhile, what was withheld."""
+        gevent.sleep(self.settled_s)
+        if not self._is_stale:
+            self._tell()
+            gevent.sleep(self.settled_s)
 
     def _tell(self) -> None:
         try:
             frame = self.watches.frame(self.topic)
-        except UnknownJob:
+        except UNKNOWN:
             return  # its time to be kept is over
         except (BrokerUnavailable, *store.AWAY):
             gevent.sleep(RETRY_S)
@@ -64,22 +116,25 @@ class _Watch:
 
 
 class Watches:
-    """Who follows which job in this process."""
+    """Who follows which job or batch in this process."""
 
-    def __init__(self, ledger: Ledger, listener: Listener):
-        self._ledger, self._listener = ledger, listener
-        self._watches: dict[str, _Watch] = {}
+    def __init__(self, sources: Mapping[str, Source], listener: Listener):
+        self._sources, self._listener = sources, listener
+        self._watches: dict[Watched, _Watch] = {}
 
-    def follow(self, follower: Follower, topic: JobTopic, since: Any, started: Any) -> None:
-        """Let a follower hear of a job from now on, beginning with its record if that is newer than ``since``.
+    def source(self, topic: Watched) -> Source:
+        return self._sources[topic.kind]
 
-        Raises UnknownJob, BadPosition, BrokerUnavailable; then nothing is followed.
+    def follow(self, follower: Follower, topic: Watched, since: Any, started: Any) -> None:
+        """Let a follower hear of a record from now on, beginning with its record if that is newer than ``since``.
+
+        Raises UnknownJob, UnknownBatch, BadPosition, BrokerUnavailable; then nothing is followed.
         """
         seen = position_of(since) if since is not None else Position("", 0)
-        watch = self._watches.get(topic.job_id)
+        watch = self._watches.get(topic)
         if watch is None:
-            watch = self._watches[topic.job_id] = _Watch(self, topic)
-            self._listener.register(self._ledger.channel(topic.job_id), watch)
+            watch = self._watches[topic] = _Watch(self, topic)
+            self._listener.register(self.source(topic).channel(topic.id), watch)
         watch.told[follower] = None  # nothing overtakes the beginning
         try:
             self._begin(watch, follower, seen, started)
@@ -87,19 +142,19 @@ class Watches:
             self.leave(follower, topic)
             raise
 
-    def leave(self, follower: Follower, topic: JobTopic) -> None:
-        watch = self._watches.get(topic.job_id)
+    def leave(self, follower: Follower, topic: Watched) -> None:
+        watch = self._watches.get(topic)
         if watch is None:
             return
         watch.told.pop(follower, None)
         if not watch.told:
-            del self._watches[topic.job_id]
-            self._listener.unregister(self._ledger.channel(topic.job_id), watch)
+            del self._watches[topic]
+            self._listener.unregister(self.source(topic).channel(topic.id), watch)
 
-    def frame(self, topic: JobTopic) -> Outgoing:
-        """The job as it is now. Raises UnknownJob, BrokerUnavailable."""
-        job, revision = self._ledger.get_with_revision(topic.job_id)
-        return outgoing(other_frame("job", as_json(job.as_dict())), topic.told, max(1, revision))
+    def frame(self, topic: Watched) -> Outgoing:
+        """The record as it is now. Raises UnknownJob, UnknownBatch, BrokerUnavailable."""
+        record, revision = self.source(topic).read(topic.id)
+        return outgoing(other_frame(topic.kind, as_json(record)), topic.told, max(1, revision))
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -108,8 +163,9 @@ class Watches:
         frame = self.frame(watch.topic)
         if follower not in watch.told:
             return  # it left meanwhile
-        is_new = seen.epoch != EPOCH or seen.offset != frame.offset
-        started(Start(Position(EPOCH, frame.offset - 1 if is_new else frame.offset), seen.offset <= frame.offset))
+        epoch = watch.topic.kind
+        is_new = seen.epoch != epoch or seen.offset != frame.offset
+        started(Start(Position(epoch, frame.offset - 1 if is_new else frame.offset), seen.offset <= frame.offset))
         if is_new:
             follower.push(frame)
         watch.told[follower] = frame.offset

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from web.client.models import Job
+from web.client.models import Batch, Job
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +77,12 @@ class JobChanged(Event, frozen=True, kw_only=True):
 
 
 class BatchChanged(Event, frozen=True, kw_only=True):
-    """A batch as it is now, as ``GET /batches/{id}`` answers it."""
+    """A batch as it is now; what it was meanwhile is not told."""
 
-    data: dict[str, Any]
+    data: Batch
 
     @property
-    def batch(self) -> dict[str, Any]:
+    def batch(self) -> Batch:
         return self.data
 
 

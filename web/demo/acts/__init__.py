@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from web.demo.act import Act
-from web.demo.acts import documents, functions, jobs, live, mistakes, offload, schedule, service, sessions
+from web.demo.acts import batches, documents, functions, jobs, live, mistakes, offload, schedule, service, sessions
 
-ACTS: tuple[Act, ...] = (offload, functions, jobs, documents, live, schedule, sessions, mistakes, service)
+ACTS: tuple[Act, ...] = (offload, functions, jobs, batches, documents, live, schedule, sessions, mistakes, service)

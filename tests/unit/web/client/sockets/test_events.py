@@ -49,11 +49,13 @@ def test_a_job_is_the_job_of_the_rest_of_the_sdk() -> None:
 
 
 def test_batches_and_messages_are_what_they_carry() -> None:
-    batch = event_of({"event": "batch", "channel": "c", "offset": 1, "data": {"batch_id": "b-1"}})
+    told = {"batch_id": "b-1", "task": "shop.square", "state": "running", "total": 9, "done": 4}
+    batch = event_of({"event": "batch", "channel": "c", "offset": 1, "data": told})
     said = event_of(message(3, {"text": "hi"}))
     assert isinstance(batch, BatchChanged)
     assert isinstance(said, Message)
-    assert (batch.batch, said.room, said.data) == ({"batch_id": "b-1"}, "lobby", {"text": "hi"})
+    assert (batch.batch.batch_id, batch.batch.done, batch.batch.is_final) == ("b-1", 4, False)
+    assert (said.room, said.data) == ("lobby", {"text": "hi"})
 
 
 @pytest.mark.parametrize(

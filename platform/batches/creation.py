@@ -1,0 +1,260 @@
+"""Making a batch: its facts checked, its items written, its chunks published; and adding to one that runs.
+
+Items of a list are all written before the first is run, all or none; those of a generator run while others are still
+made. Whatever is repeated after a lost answer, under the same id, adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from celery import current_app
+
+from platform import settings as configuration
+from platform.batches.chunks import MAX_CHUNK_SIZE, size_for
+from platform.batches.errors import BatchOver, InvalidBatch
+from platform.batches.publishing import publish_callbacks, publish_chunks
+from platform.batches.record import KINDS, Batch
+from platform.batches.register import End, batches, callback_text
+from platform.batches.running import current_item
+from platform.errors import PlatformError, did_you_mean
+from platform.publishing import OWNER_HEADERS
+from platform.queues import checked_priority
+from platform.retries import accepts
+from platform.serialization import NotJSON, encode
+
+#: Items written by one script call: meanwhile the server answers nobody else, 1 µs each.
+WRITTEN_AT_ONCE = 5_000
+#: Of a generator: what is made waits for its run no longer than the making of so many takes.
+GENERATED_AT_ONCE = 1_000
+
+
+@dataclass
+class NewBatch:
+    """What a batch is to be. ``callbacks``: by kind, a task's name and its keyword arguments.
+
+    ``owner`` and ``app_id`` are by default those of the job that makes it; ``most`` bounds its items, 0 does not.
+    ``is_open``: it does not end before ``close``, as others will add to it.
+    """
+
+    task: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    chunk_size: int | None = None
+    callbacks: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    priority: int | None = None
+    max_retries: int | None = None
+    batch_id: str | None = None
+    owner: str | None = None
+    app_id: str | None = None
+    most: int = 0
+    is_open: bool = False
+
+    def facts(self, total: int | None) -> dict[str, Any]:
+        """Its record's fields. Raises InvalidBatch."""
+        task = _task(self.task)
+        problems = [*self._problems(), *self._callback_problems()]
+        if problems:
+            raise InvalidBatch(problems)
+        limits = {name: _own_limit(task, name) for name in ("time_limit", "soft_time_limit")}
+        size = self.chunk_size or (1 if any(limits.values()) else size_for(total))
+        default = getattr(task, "default_priority", None)
+        return {
+            "task": task.name,
+            "kwargs": encode(dict(self.kwargs)).decode(),
+            "chunk_size": size,
+            "priority": checked_priority(default if self.priority is None else self.priority),
+            "max_retries": task.max_retries if self.max_retries is None else self.max_retries,
+            "parent_id": _parent_id(),
+            **_owner(self.owner, self.app_id),
+            **limits,
+            **{kind: callback_text(*told) for kind, told in self.callbacks.items()},
+        }
+
+    def _problems(self) -> Iterator[dict[str, Any]]:
+        if self.chunk_size is not None and not 1 <= self.chunk_size <= MAX_CHUNK_SIZE:
+            yield _problem("chunk_size", f"must be from 1 to {MAX_CHUNK_SIZE}; leave it out for one that fits the work")
+        if self.max_retries is not None and self.max_retries < 0:
+            yield _problem("max_retries", "must not be negative")
+        if self.priority is not None and not 0 <= self.priority <= 9:
+            yield _problem("priority", "must be from 0 to 9; 9 is most urgent")
+        with_name = {"kwargs": self.kwargs} | {kind: kwargs for kind, (_, kwargs) in self.callbacks.items()}
+        for name, kwargs in with_name.items():
+            try:
+                encode(dict(kwargs))
+            except NotJSON as exc:
+                yield _problem(name, str(exc))
+
+    def _callback_problems(self) -> Iterator[dict[str, Any]]:
+        for kind, (name, kwargs) in self.callbacks.items():
+            if kind not in KINDS:
+                yield _problem(kind, f"there is no such callback{did_you_mean(kind, KINDS)}")
+            elif name not in current_app.tasks:
+                yield _problem(kind, f"there is no task {name!r}{did_you_mean(name, current_app.tasks)}")
+            elif not accepts(current_app.tasks[name], (), {**kwargs, "batch_id": ""}):
+                yield _problem(kind, f"the task {name} cannot be called with {', '.join([*kwargs, 'batch_id'])}")
+
+
+def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None = None) -> Batch:
+    """A batch of the items, or of the numbers from 0 to ``count`` - 1; as it is once all of them are written.
+
+    Raises InvalidBatch, BrokerUnavailable. After a failure nothing of a list is run; of a generator that fails, the
+    batch is cancelled and its error raised.
+    """
+    if (items is None) == (count is None):
+        raise InvalidBatch([_problem("items", "give either items or count")])
+    if isinstance(items, str | bytes | Mapping):
+        raise InvalidBatch([_problem("items", f"must be a list or another iterable, not {type(items).__name__}")])
+    batch_id = new.batch_id or _derived_id()
+    if count is not None:
+        if count < 0:
+            raise InvalidBatch([_problem("count", "must not be negative")])
+        _check_total(new, count)
+        return _create_whole(new, batch_id, count)
+    if isinstance(items, Sequence):
+        _check_total(new, len(items))
+        return _create_whole(new, batch_id, [_encoded(item, at) for at, item in enumerate(items)])
+    return _create_running(new, batch_id, items or ())
+
+
+def add(
+    batch_id: str, items: Sequence[Any] | int, name: str | None = None, is_last: bool = False, most: int = 0
+) -> int:
+    """More items for a batch that is open or still runs; how many there are then. ``name`` makes it repeatable.
+
+    A number is how many that are their own index. Raises UnknownBatch, BatchOver, InvalidBatch, BrokerUnavailable.
+    """
+    encoded = items if isinstance(items, int) else [_encoded(item, at) for at, item in enumerate(items)]
+    size = batches().get(batch_id).chunk_size or size_for(None)
+    _add(batch_id, name or uuid.uuid4().hex, encoded, size, "last" if is_last else "", most, publish=True)
+    return batches().get(batch_id).total
+
+
+def _create_whole(new: NewBatch, batch_id: str, items: Sequence[bytes] | int) -> Batch:
+    total = items if isinstance(items, int) else len(items)
+    facts = new.facts(total)
+    size = facts["chunk_size"]
+    batches().create(batch_id, facts, runs_at_once=False)
+    try:
+        numbers = list(_added(batch_id, items, size, new.is_open))
+        publish_chunks(batch_id, numbers)
+    except PlatformError:
+        with suppress(PlatformError):  # where nothing answers, nothing can be taken back either
+            batches().forget(batch_id)
+        raise
+    return batches().get(batch_id)
+
+
+def _added(batch_id: str, items: Sequence[bytes] | int, size: int, stays_open: bool) -> Iterator[int]:
+    """Write the items in parts, the last of which makes the batch whole; the chunks to publish then."""
+    total = items if isinstance(items, int) else len(items)
+    step = max(size, WRITTEN_AT_ONCE // size * size)
+    for first in range(0, max(1, total), step):
+        end: End = ("whole" if stays_open else "last") if first + step >= total else ""
+        part = min(step, total - first) if isinstance(items, int) else items[first : first + step]
+        yield from _add(batch_id, f"part {first}", part, size, end)
+
+
+def _create_running(new: NewBatch, batch_id: str, items: Iterable[Any]) -> Batch:
+    facts = new.facts(None)
+    batches().create(batch_id, facts, runs_at_once=True)
+    waiting, at = iter(items), 0
+    try:
+        while some := list(islice(waiting, GENERATED_AT_ONCE)):
+            encoded = [_encoded(item, at + number) for number, item in enumerate(some)]
+            _add(batch_id, f"part {at}", encoded, facts["chunk_size"], publish=True)
+            at += len(some)
+    except BatchOver:
+        return batches().get(batch_id)  # somebody has cancelled it: no use in making more
+    except BaseException:
+        with suppress(PlatformError):
+            publish_callbacks(batch_id, batches().cancel(batch_id)[2])
+        raise
+    close(batch_id)
+    return batches().get(batch_id)
+
+
+def close(batch_id: str) -> None:
+    """No more items will be added: the batch ends when those it has have ended. Again changes nothing."""
+    with suppress(BatchOver):
+        _add(batch_id, "closed", 0, 1, "last")
+
+
+def _add(
+    batch_id: str,
+    name: str,
+    items: Sequence[bytes] | int,
+    size: int,
+    end: End = "",
+    most: int = 0,
+    publish: bool = False,
+) -> Sequence[int]:
+    numbers, fired = batches().add(batch_id, name, items, size, end, most)
+    if publish:
+        publish_chunks(batch_id, numbers)
+    publish_callbacks(batch_id, fired)
+    return numbers
+
+
+def _task(name: str) -> Any:
+    known = current_app.tasks
+    if name not in known:
+        raise InvalidBatch([_problem("task", f"there is no task {name!r}{did_you_mean(name, known)}")])
+    return known[name]
+
+
+def _own_limit(task: Any, name: str) -> float | None:
+    """What the task itself says; every task has the settings' limits beside, which bound the chunk."""
+    own = getattr(task, name, None)
+    return own if own and own != getattr(current_app.conf, f"task_{name}") else None
+
+
+def _encoded(item: Any, at: int) -> bytes:
+    try:
+        return encode(item)
+    except NotJSON as exc:
+        raise InvalidBatch([{"loc": ["items", at], "msg": str(exc)}]) from exc
+
+
+def _check_total(new: NewBatch, total: int) -> None:
+    if new.most and total > new.most:
+        text = f"a batch has {new.most} items at most over HTTP, not {total}; make several, or use tasks.batch"
+        raise InvalidBatch([_problem("items", text)])
+
+
+def _problem(name: str, text: str) -> dict[str, Any]:
+    return {"loc": [name], "msg": text}
+
+
+def _derived_id() -> str:
+    """Of a batch made inside an item or a job one that its run, should it be repeated after a death, makes again."""
+    item, job = current_item(), current_app.current_worker_task
+    if item is not None:
+        item.made += 1
+        maker = f"{item.batch_id} {item.index} {item.tries} {item.made}"
+    elif job:
+        job.request.batches_made = getattr(job.request, "batches_made", 0) + 1
+        maker = f"{job.request.id} {job.request.retries} {job.request.batches_made}"
+    else:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"batch of {maker}"))
+
+
+def _parent_id() -> str:
+    """The batch whose item makes this one, or else the job that does."""
+    item = current_item()
+    if item is not None:
+        return item.batch_id
+    job = current_app.current_worker_task
+    return job.request.id if job else ""
+
+
+def _owner(owner: str | None, app_id: str | None) -> dict[str, str]:
+    job = current_app.current_worker_task
+    inherited = {name: (job.request.headers or {}).get(name) for name in OWNER_HEADERS} if job else {}
+    own_app = app_id if app_id is not None else inherited.get("app_id") or configuration.settings().app_id
+    return {"owner": owner if owner is not None else inherited.get("owner") or "", "app_id": own_app}

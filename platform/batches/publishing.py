@@ -1,0 +1,87 @@
+"""Publishing what a batch's scripts have decided: its chunks and its callbacks. Publishing one twice is one job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from celery import current_app
+
+from platform import queues
+from platform.batches.chunks import CHUNK_TASK, callback_job_id, chunk_job_id
+from platform.batches.register import batches
+from platform.errors import BrokerUnavailable, NotUnique
+from platform.outbox import collecting
+
+log = logging.getLogger(__name__)
+
+#: Chunks published before the next ones are made: what is made waits in memory.
+AT_ONCE = 100
+
+
+def publish_chunks(
+    batch_id: str, numbers: Sequence[int], fields: Mapping[str, str] | None = None, countdown_s: float = 0.0
+) -> None:
+    """A job for each chunk. Raises BrokerUnavailable; what was not published then, a duty publishes later."""
+    if not numbers:
+        return
+    options = _options(fields or batches().fields(batch_id))
+    for first in range(0, len(numbers), AT_ONCE):
+        with collecting() as outbox:
+            for number in numbers[first : first + AT_ONCE]:
+                current_app.send_task(
+                    CHUNK_TASK,
+                    [batch_id, number],
+                    task_id=chunk_job_id(batch_id, number),
+                    countdown=countdown_s or None,
+                    parent_id=batch_id,
+                    queue=queues.BATCH,
+                    **options,
+                )
+            outbox.send()
+
+
+def publish_callbacks(batch_id: str, kinds: Sequence[str]) -> None:
+    """The job of each callback; one that cannot be published now, a duty publishes later."""
+    if not kinds:
+        return
+    fields = batches().fields(batch_id)
+    for kind in kinds:
+        try:
+            _publish_callback(batch_id, kind, fields)
+        except BrokerUnavailable:
+            log.warning("%s of batch %s could not be published now; it will be", kind, batch_id)
+
+
+def _publish_callback(batch_id: str, kind: str, fields: Mapping[str, str]) -> None:
+    if kind in fields:
+        told = msgspec.json.decode(fields[kind])
+        try:
+            # Not ``apply_async``: that refuses what does not fit the task, which is for the callback's own job to tell.
+            current_app.send_task(
+                told["task"],
+                kwargs={**told["kwargs"], "batch_id": batch_id},
+                task_id=callback_job_id(batch_id, kind),
+                task_type=current_app.tasks.get(told["task"]),
+                parent_id=batch_id,
+                headers=_owner(fields),
+                priority=_priority(fields),
+            )
+        except NotUnique as exc:
+            log.warning("%s of batch %s: %s", kind, batch_id, exc)
+    batches().callback_published(batch_id, kind)
+
+
+def _options(fields: Mapping[str, str]) -> dict[str, Any]:
+    limits = {name: float(fields[name]) for name in ("time_limit", "soft_time_limit") if fields.get(name)}
+    return {"headers": _owner(fields), "priority": _priority(fields), **limits}
+
+
+def _priority(fields: Mapping[str, str]) -> int:
+    return int(fields.get("priority") or queues.DEFAULT_PRIORITY)
+
+
+def _owner(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: fields.get(name, "") for name in ("owner", "app_id")}

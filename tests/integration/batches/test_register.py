@@ -1,0 +1,206 @@
+"""The scripts alone: an item has one outcome, a callback is decided on once, and what was left undone is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from platform.batches import acts, creation, mending
+from platform.batches.chunks import chunk_job_id
+from platform.batches.creation import NewBatch
+from platform.batches.errors import BatchOver, UnknownBatch
+from platform.batches.record import Batch
+from platform.batches.register import Batches, HandOver, Outcome, batches
+from platform.batches.states import ItemState
+from platform.jobs.ledger import ledger
+from platform.jobs.states import State
+from tasks import app
+
+app.load_everything()
+
+
+@app.task(name="register.item")
+def item(n: int) -> int:
+    return n
+
+
+@app.task(name="register.end")
+def end(batch_id: str, n: int = 0) -> int:
+    return n
+
+
+@pytest.fixture
+def register(embedded: redis.Redis) -> Batches:
+    return batches()
+
+
+def made(count: int = 4, **more: object) -> Batch:
+    return creation.create(NewBatch(**{"task": "register.item", "chunk_size": 4, **more}), count=count)  # type: ignore[arg-type]
+
+
+def test_an_item_has_one_outcome(register: Batches) -> None:
+    batch = made()
+    assert register.begin(batch.batch_id, 1, "1", "j").indices == [0, 1, 2, 3]
+    register.step(batch.batch_id, 1, "1", [], [0, 1])
+    for text in ("+1", "+2"):
+        register.step(batch.batch_id, 1, "1", [Outcome(0, "c", text)], [])
+    register.step(batch.batch_id, 1, "1", [Outcome(0, "f", "-{}")], [])
+    seen = register.get(batch.batch_id)
+    assert (seen.completed, seen.failed, seen.running) == (1, 0, 1)
+    assert register.items(batch.batch_id, ItemState.COMPLETED)[0][0].result == 1
+
+
+def test_an_item_that_was_not_begun_has_no_outcome(register: Batches) -> None:
+    batch = made()
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [Outcome(2, "c", "+1")], [])
+    assert register.get(batch.batch_id).done == 0
+
+
+def test_an_earlier_run_of_a_chunk_says_nothing_any_more(register: Batches) -> None:
+    batch = made()
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0])
+    register.begin(batch.batch_id, 1, "2", "j")
+    assert register.step(batch.batch_id, 1, "1", [Outcome(0, "c", "+1")], []).verdict == "gone"
+    assert register.hand_over(batch.batch_id, 1, "1", HandOver(chunks=[("", [0, 1, 2, 3])])) is None
+    assert register.begin(batch.batch_id, 1, "1", "j") is None
+    assert register.get(batch.batch_id).done == 0
+
+
+def test_the_last_outcome_decides_on_the_callbacks_once(register: Batches) -> None:
+    batch = made(1, callbacks={"on_complete": ("register.end", {}), "on_failure": ("register.end", {})})
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0])
+    first = register.step(batch.batch_id, 1, "1", [Outcome(0, "c", "")], [])
+    again = register.step(batch.batch_id, 1, "1", [Outcome(0, "c", "")], [])
+    assert (list(first.fired), list(again.fired)) == (["on_complete"], [])
+    assert register.get(batch.batch_id).on_failure.job_id is None
+
+
+def test_a_callback_whose_publisher_died_is_published_by_the_duty(
+    register: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = made(1, callbacks={"on_complete": ("register.end", {"n": 1})})
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0])
+    register.step(batch.batch_id, 1, "1", [Outcome(0, "c", "")], [])
+    job_id = register.get(batch.batch_id).on_complete.job_id
+    assert register.unpublished_callbacks(0) == [(batch.batch_id, "on_complete")]
+    monkeypatch.setattr(mending, "OVERDUE_S", -1)
+    mending.mend()
+    job = ledger().get(job_id)
+    assert (job.task, job.parent_id) == ("register.end", batch.batch_id)
+    assert register.unpublished_callbacks(-1) == []
+
+
+def test_chunks_that_were_never_published_are(register: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "publish_chunks", lambda *_: None)
+    batch = made(8)
+    ids = [chunk_job_id(batch.batch_id, number) for number in (1, 2)]
+    assert ledger().get_many(ids) == []
+    mending._mend(batch.batch_id)
+    assert [job.state for job in ledger().get_many(ids)] == [State.PENDING, State.PENDING]
+
+
+def test_a_chunk_whose_job_was_cancelled_gives_its_items_up(register: Batches) -> None:
+    batch = made(8)
+    ledger().cancel(chunk_job_id(batch.batch_id, 1))
+    mending._mend(batch.batch_id)
+    seen = register.get(batch.batch_id)
+    assert (seen.cancelled, seen.pending, seen.state) == (4, 4, "pending")
+
+
+def test_a_chunk_that_failed_blames_the_item_at_work(register: Batches) -> None:
+    batch = made(4)
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [1])
+    ledger().fail(chunk_job_id(batch.batch_id, 1), {"type": "TimeLimitExceeded", "message": "too long"})
+    mending._mend(batch.batch_id)
+    failed = register.items(batch.batch_id, ItemState.FAILED)[0]
+    assert [(one.index, one.error["type"]) for one in failed] == [(1, "TimeLimitExceeded")]
+    assert [indices for _, _, indices in register.chunks(batch.batch_id).values()] == [[0, 2, 3]]
+
+
+def test_cancelling_ends_what_waits_and_its_jobs(register: Batches) -> None:
+    batch = made(8)
+    seen = acts.cancel(batch.batch_id)
+    assert (seen.state, seen.cancelled) == ("cancelled", 8)
+    assert ledger().get(chunk_job_id(batch.batch_id, 1)).state == State.CANCELLED
+    with pytest.raises(BatchOver):
+        acts.cancel(batch.batch_id)
+
+
+def test_an_addition_may_be_repeated(register: Batches) -> None:
+    batch = creation.create(NewBatch("register.item", is_open=True), [1])
+    for _ in range(2):
+        assert creation.add(batch.batch_id, [2, 3], name="once") == 3
+    assert creation.add(batch.batch_id, [4], is_last=True) == 4
+    assert [one.item for one in register.items(batch.batch_id)[0]] == [1, 2, 3, 4]
+
+
+def test_items_of_a_generator_may_run_while_it_makes_others(register: Batches) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(2_500):
+            if number % 1_000 == 999:
+                page = register.list().items
+                seen.append((page[0].total if page else 0, bool(page and page[0].open)))
+            yield number
+
+    batch = creation.create(NewBatch("register.item"), numbers())
+    assert seen == [(0, True), (1_000, True)]
+    assert (batch.total, batch.open, batch.state) == (2_500, False, "pending")
+
+
+def test_a_generator_that_fails_cancels_its_batch(register: Batches) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(1_000)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        creation.create(NewBatch("register.item"), numbers())
+    assert [(one.state, one.cancelled) for one in register.list().items] == [("cancelled", 1_000)]
+
+
+def test_a_batch_that_was_not_written_whole_is_not_there(register: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 4)
+    written: list[str] = []
+
+    def dies(batch_id: str, name: str, *rest: object, **more: object) -> object:
+        written.append(batch_id)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        return add(batch_id, name, *rest, **more)
+
+    add = creation._add
+    monkeypatch.setattr(creation, "_add", dies)
+    with pytest.raises(KeyboardInterrupt):
+        made(8)
+    assert register.list().total == 0
+    mending._mend(written[0])
+    assert ledger().list().total == 0
+
+
+def test_what_is_past_its_time_is_forgotten_with_all_its_keys(register: Batches, embedded: redis.Redis) -> None:
+    batch = creation.create(NewBatch("register.item", chunk_size=50), list(range(250)))
+    acts.cancel(batch.batch_id)
+    embedded.zadd(f"{register.prefix}batches:expiry", {batch.batch_id: 1})
+    assert mending.forget_old(10) == 1
+    with pytest.raises(UnknownBatch):
+        register.get(batch.batch_id)
+    left = [key for key in embedded.scan_iter() if batch.batch_id.encode() in key]
+    assert left == []
+
+
+def test_a_hundred_thousand_items_are_cheap_to_keep(register: Batches, embedded: redis.Redis) -> None:
+    before = embedded.info("memory")["used_memory"]
+    batch = made(100_000, chunk_size=1_000)
+    begun = register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], begun.indices)
+    register.step(batch.batch_id, 1, "1", [Outcome(index, "c", f"+{index}") for index in begun.indices], [])
+    assert register.get(batch.batch_id).completed == 1_000
+    assert embedded.info("memory")["used_memory"] - before < 2_000_000
