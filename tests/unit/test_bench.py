@@ -164,7 +164,7 @@ def test_wrong_usage_exits_2(arguments: list[str], capsys: pytest.CaptureFixture
 
 
 def test_in_every_round_every_system_has_its_turn_and_another_begins() -> None:
-    order = [(number, entrant.system.key) for number, entrant in jobs._schedule(jobs.ENTRANTS[:3], 3)]
+    order = [(number, entrant.system.key) for number, entrant in jobs.schedule(jobs.ENTRANTS[:3], 3)]
     first, second, third = order[:3], order[3:6], order[6:]
     assert {key for _, key in first} == {key for _, key in second} == {key for _, key in third}
     assert len({first[0][1], second[0][1], third[0][1]}) == 3

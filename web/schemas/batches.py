@@ -15,9 +15,11 @@ from web.schemas.paging import PageAnswer, Paging
 #: Items of a batch made over HTTP; from Python there is no such limit.
 MAX_ITEMS = 100_000
 
-Count = Annotated[int, Field(ge=0, le=MAX_ITEMS), BeforeValidator(whole)]
+# No upper bound, which is ``MAX_ITEMS``: programs that try what a description allows would try that.
+Count = Annotated[int, Field(ge=0), BeforeValidator(whole)]
 ChunkSize = Annotated[int, Field(ge=1, le=MAX_CHUNK_SIZE), BeforeValidator(whole)]
 
+EITHER: dict[str, JsonValue] = {"oneOf": [{"required": ["items"]}, {"required": ["count"]}]}
 BATCH: dict[str, JsonValue] = {
     "batch_id": "0b0d5c3e-6d4e-4b4e-9a0c-1c9b6f0a5b3d",
     "task": "tasks.files.count",
@@ -57,25 +59,30 @@ class CallbackRequest(Body):
 
 
 class Items(Body):
-    items: list[Any] | None = Field(None, max_length=MAX_ITEMS, description="each is the task's first argument")
-    count: Count | None = Field(None, description="instead of `items`: that many, each its own index")
+    """Either of two ways of saying what the items are; as JSON Schema that is ``EITHER``."""
+
+    items: list[Any] = Field([], description=f"each is the task's first argument; {MAX_ITEMS} at most")
+    count: Count = Field(0, description=f"instead of `items`: that many, each its own index; {MAX_ITEMS} at most")
 
     @model_validator(mode="after")
     def _either_is_given(self) -> Items:
-        if (self.items is None) == (self.count is None):
+        if len({"items", "count"} & self.model_fields_set) != 1:
             raise ValueError("give either items or count")
         return self
 
     @property
     def given(self) -> list[Any] | int:
-        return self.count if self.items is None else self.items  # type: ignore[return-value]
+        return self.count if "count" in self.model_fields_set else self.items
 
 
 class BatchRequest(Items):
     """A batch to submit."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"task": "tasks.files.count", "items": ["/a/file", "/another/file"]}]}
+        json_schema_extra={
+            **EITHER,
+            "examples": [{"task": "tasks.files.count", "items": ["/a/file", "/another/file"]}],
+        }
     )
 
     task: str = Field(min_length=1, max_length=255, description="a public task's name")
@@ -92,7 +99,7 @@ class BatchRequest(Items):
 class MoreItems(Items):
     """Items for a batch that runs or is open."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["/one/more/file"], "close": True}]})
+    model_config = ConfigDict(json_schema_extra={**EITHER, "examples": [{"items": ["/one/more/file"], "close": True}]})
 
     close: bool = Field(False, description="these were the last")
 

@@ -32,7 +32,7 @@ def end(batch_id: str, n: int = 0) -> int:
 
 
 @pytest.fixture
-def register(embedded: redis.Redis) -> Batches:
+def register(broker_url: str) -> Batches:
     return batches()
 
 
