@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
 from types import FrameType, TracebackType
 from typing import Any
+
+FINISHING = b"the batch under way is finished; Ctrl-C again stops at once\n"
 
 
 class SignalStop:
@@ -58,3 +61,4 @@ class SignalStop:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a third one, should something hold up the end
             raise KeyboardInterrupt
         self.is_asked = True
+        os.write(2, FINISHING)  # not by a logger, whose lock this may have interrupted

@@ -51,12 +51,8 @@ def test_a_second_interrupt_does_not_wait_for_the_batch(counter: Start, diary: D
     only = counter()
     diary.wait_for("held", only.pid)
     only.signal(signal.SIGINT)
-
-    def interrupted_again() -> bool:
-        only.signal(signal.SIGINT)  # two that come before Python looks are one
-        return not only.is_alive
-
-    eventually(interrupted_again)
+    only.wait_for("Ctrl-C again stops at once")
+    only.signal(signal.SIGINT)
     assert only.wait() == 130
     assert diary.lines("down") == []
 
