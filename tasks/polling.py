@@ -15,13 +15,18 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn
 
-from platform.polling import register
+from platform.polling import keeping, register
 from platform.polling.errors import BadWorker
 from platform.polling.loop import Stop
+from platform.polling.pace import Pace
+from platform.polling.slices import SliceStop, run_slice
 from platform.polling.tenure import Tenure
 from platform.queues import BATCH
-from tasks import entrance
+from platform.unique import Unique
+from tasks import app, entrance
 
+#: A job ends after so many runs, and another follows: deaths are counted for each job, and three are its end.
+MOST_RUNS = 100
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -89,13 +94,13 @@ class BatchWorker:
 
     @classmethod
     def start(cls) -> None:
-        """Let it be at work, wherever it is run; it is, unless it was stopped."""
-        register.fleet().start(cls.name)
+        """Let it be at work, wherever it is run; it is, unless it was stopped. Workers on its queue begin at once."""
+        keeping.start(app, cls.name)
 
     @classmethod
     def stop(cls) -> None:
         """Nobody begins another batch of it, whatever restarts, until ``start``."""
-        register.fleet().stop(cls.name)
+        keeping.stop(cls.name)
 
     @classmethod
     def main(cls, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -118,3 +123,18 @@ def _declare(cls: type[BatchWorker]) -> None:
         if entrance.place_of(before) != entrance.place_of(cls):
             raise BadWorker(f"{entrance.place_of(before)} is called {cls.name!r} already; give this one another name")
         register.redeclare(cls.name, cls)
+    elif cls.queue is not None:
+        _add_task(cls.name, cls.queue)
+
+
+def _add_task(name: str, queue: str) -> None:
+    """The Celery task of this name: a job for each slot, which ``platform.polling.keeping`` submits."""
+
+    @app.task(name=name, bind=True, queue=queue, max_retries=None, unique=Unique(by=("number",)))
+    def run(self: Any, number: int = 0, rest_s: float = 0.0, failures: int = 0) -> None:
+        worker: Any = register.declared()[name]
+        pace = Pace(worker.active_s, worker.idle_s, rest_s, failures)
+        again = run_slice(worker(), pace, SliceStop(self.cancelled))
+        if again is not None and self.request.retries < MOST_RUNS:
+            carried = {"number": number, "rest_s": pace.rest_s, "failures": pace.failures}
+            raise self.retry(exc=again.why, countdown=again.in_s, kwargs=carried)

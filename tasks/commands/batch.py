@@ -51,7 +51,10 @@ def list_(as_json: bool) -> None:
 @reporting_errors()
 def start(name: str) -> None:
     """Let a worker be at work again, wherever it is run."""
-    _fleet().start(name)
+    from platform.celery import app
+    from platform.polling import keeping
+
+    keeping.start(app.load_everything(), name)
     click.echo(f"{name} may be at work")
 
 
@@ -60,7 +63,11 @@ def start(name: str) -> None:
 @reporting_errors()
 def stop(name: str) -> None:
     """Let nobody begin another batch of a worker, whatever restarts, until it is started; the one under way ends."""
-    _fleet().stop(name)
+    from platform.celery import app
+    from platform.polling import keeping
+
+    app.load_everything()
+    keeping.stop(name)
     click.echo(f"{name} is stopped; `batch start {name}` lets it go on")
 
 
