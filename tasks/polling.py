@@ -130,7 +130,7 @@ def _declare(cls: type[BatchWorker]) -> None:
 def _add_task(name: str, queue: str) -> None:
     """The Celery task of this name: a job for each slot, which ``platform.polling.keeping`` submits."""
 
-    @app.task(name=name, bind=True, queue=queue, max_retries=None, unique=Unique(by=("number",)))
+    @app.task(name=name, bind=True, queue=queue, max_retries=MOST_RUNS, unique=Unique(by=("number",)))
     def run(self: Any, number: int = 0, rest_s: float = 0.0, failures: int = 0) -> None:
         worker: Any = register.declared()[name]
         pace = Pace(worker.active_s, worker.idle_s, rest_s, failures)

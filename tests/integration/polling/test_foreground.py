@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
+import pytest
 
 from platform.polling.slots import slots_of
 from tests.integration.polling.conftest import Diary
@@ -136,3 +138,17 @@ def test_two_slots_are_two_at_once_and_fences_only_grow(
     assert third.number == 0
     assert first.fence < second.fence < third.fence
     assert eventually(lambda: slots.renew(0, "a", {})) == (False, False)
+
+
+def test_a_module_without_an_entrance_of_its_own_is_run_as_well(python: Callable, folder: Path, diary: Diary) -> None:
+    lines = (folder / "polled.py").read_text().partition("if __name__")[0]
+    (folder / "plain.py").write_text(lines.replace("POLLED_FOLDER", "HOME").replace('"counter"', '"plain"'))
+    (folder / "twofold.py").write_text((folder / "plain.py").read_text().replace('"plain"', '"one"'))
+    with (folder / "twofold.py").open("a") as file:
+        file.write("class Other(Counter):\n    name = 'two'\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(diary.folder))
+        done = python("-m", "plain", "--once", folder=folder)
+        undecided = python("-m", "twofold", "--once", folder=folder)
+    assert (done.returncode, [word for word, _, _ in diary.lines()]) == (0, ["up", "batch", "down"])
+    assert (undecided.returncode, "has the workers Counter, Other" in undecided.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Workers that poll on the queue ``batch``: real Celery workers, killed and stopped, and work that checks it is alone."""
+"""On the queue ``batch``: real Celery workers, killed and stopped, and work that checks that it is alone."""
 
 from __future__ import annotations
 
