@@ -23,6 +23,7 @@ from platform.endpoints import broker_url, is_redis, records_are_beside_queues
 from platform.errors import WorkerCrashed
 from platform.jobs.ledger import ledger
 from platform.leases.worker import LeasedWorker
+from platform.polling import keeping, slices
 from platform.queueing import consumption
 from platform.registry import Beacon
 from platform.routing import gaps
@@ -136,6 +137,7 @@ def begin(consumer: Any, leased: LeasedWorker) -> None:
         Duty("retention", 30.0, forget_old_jobs),
         Duty("old batches", 30.0, forget_old_batches),
         Duty("batches", mending.INTERVAL_S, mending.mend),
+        Duty("polling", keeping.INTERVAL_S, lambda: keeping.keep(consumer.app, beacon.queues())),
         Duty("dead letters", 30.0, tidy_dead_letters),
         Duty("overdue gaps", gaps.INTERVAL_S, gaps.give_up_overdue),
         Duty("subscriptions", SUBSCRIPTIONS_INTERVAL_S, forget_dead_sockets),
@@ -164,5 +166,6 @@ def _pump(app: Any) -> Duty:
 
 
 def end() -> None:
+    slices.leave()
     while _running:
         _running.pop().stop()

@@ -52,11 +52,13 @@ class Beacon:
         }
 
     def beat(self) -> None:
-        # Asked each time: remote control may add and cancel queues. A paused one is still served, after all.
-        serving = sorted({*self._queues.consume_from, *withheld()})
-        line = msgspec.json.encode(self._facts | {"queues": serving, "seen": time.time()})
+        line = msgspec.json.encode(self._facts | {"queues": self.queues(), "seen": time.time()})
         prefix = store.key_prefix(settings())
         run(store.client(), BEAT, keys=[f"{prefix}workers", self.key], args=[self._facts["name"], line, TTL_S, prefix])
+
+    def queues(self) -> list[str]:
+        """Asked each time: remote control may add and cancel queues. A paused one is still served, after all."""
+        return sorted({*self._queues.consume_from, *withheld()})
 
 
 def workers() -> list[dict[str, Any]]:

@@ -25,14 +25,18 @@ from platform.batches.record import Batch
 from platform.batches.register import batches
 from platform.batches.running import ChunkRun
 from platform.errors import PlatformError
+from platform.polling.errors import LeaseLost
 from platform.queues import BATCH
 from tasks import app
+from tasks.polling import BatchWorker
 
 __all__ = [
     "Batch",
     "BatchOver",
+    "BatchWorker",
     "InvalidBatch",
     "Item",
+    "LeaseLost",
     "NothingFailed",
     "UnknownBatch",
     "add_items",

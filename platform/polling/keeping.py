@@ -1,0 +1,74 @@
+"""Which jobs run workers on queues: each declared one has a job for each slot, unless it was stopped.
+
+A job is unique by its slot, so any number of Celery workers may see to it. One that ended, however it did, is followed
+by another within seconds: after a crash that nobody noticed, a dead letter, a deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from platform import store
+from platform.delayed.schedule import delayed
+from platform.errors import UnknownJob
+from platform.jobs.ledger import ledger
+from platform.jobs.states import State
+from platform.polling import register
+
+INTERVAL_S = 2.0
+#: A job that became a dead letter, as its process died again and again, is not followed by another for so long.
+FAILED_PAUSE_S = 60.0
+
+
+def keep(app: Any, queues: Collection[str]) -> None:
+    """A duty of a Celery worker that serves these queues: submit the jobs that are not there."""
+    for name, worker in register.declared().items():
+        queue = getattr(worker, "queue", None)
+        if queue in queues and not register.fleet().is_stopped(name):
+            _keep(app, name)
+
+
+def start(app: Any, name: str) -> None:
+    """Let a worker be at work, at once where a Celery worker is free. Raises UnknownWorker."""
+    register.fleet().start(name)
+    worker = register.declared().get(name)
+    if getattr(worker, "queue", None) is not None:
+        _keep(app, name)
+    _wake(name)
+
+
+def stop(name: str) -> None:
+    """Let nobody begin another batch of it; its jobs end. Raises UnknownWorker."""
+    register.fleet().stop(name)
+    _wake(name)
+
+
+def _keep(app: Any, name: str) -> None:
+    for number in range(register.declared()[name].instances):
+        known = store.client().hget(_jobs(name), str(number))
+        if known is None or _may_be_followed(cast(str, known)):
+            job = app.tasks[name].apply_async(kwargs={"number": number})
+            store.client().hset(_jobs(name), str(number), job.id)
+
+
+def _may_be_followed(job_id: str) -> bool:
+    try:
+        job = ledger().get(job_id)
+    except UnknownJob:
+        return True
+    if job.state != State.FAILED:
+        return job.is_final
+    ended = datetime.fromisoformat(job.finished_at) if job.finished_at else datetime.now(UTC)
+    return (datetime.now(UTC) - ended).total_seconds() > FAILED_PAUSE_S
+
+
+def _wake(name: str) -> None:
+    for job_id in cast(list[str], store.client().hvals(_jobs(name))):
+        delayed().wake(job_id)
+
+
+def _jobs(name: str) -> str:
+    """A hash: the job of each slot."""
+    return f"{store.key_prefix()}polling:jobs:{name}"

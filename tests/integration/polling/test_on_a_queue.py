@@ -1,0 +1,89 @@
+"""On the queue ``batch``: real Celery workers, killed and stopped, and work that checks that it is alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.polling.conftest import Diary
+from tests.processes import Program, Worker
+from tests.waiting import eventually
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def serving(worker: Callable[..., Worker], folder: Path, diary: Diary) -> Start:
+    """A Celery worker that serves ``batch`` and knows the module ``polled``."""
+    return partial(worker, "-Q", "batch", imports="polled", folder=folder, env={"POLLED_FOLDER": str(diary.folder)})
+
+
+def test_workers_run_it_one_at_a_time_and_another_takes_over_from_a_killed_one(serving: Start, diary: Diary) -> None:
+    first, second = serving(), serving()
+    diary.wait_for("batch", count=20)
+    (pid,) = {line[1] for line in diary.lines("batch")}
+    holder = next(one for one in (first, second) if str(pid) in _children(one))
+    other = second if holder is first else first
+    diary.put("gate")
+    held = diary.wait_for("held")[-1]
+    killed_at = time.monotonic()
+    holder.kill_group()
+    diary.take_away("gate")
+    taken = eventually(lambda: [line for line in diary.lines("batch") if line[2] > held[2]], 15)
+    assert time.monotonic() - killed_at < 15
+    assert str(taken[0][1]) in _children(other)
+    assert "TWICE" not in diary.text()
+
+
+def test_a_worker_that_stops_ends_the_batch_and_passes_the_slot_on(serving: Start, diary: Diary) -> None:
+    first = serving()
+    diary.put("gate")
+    pid = diary.wait_for("held")[0][1]
+    second = serving()
+    first.process.terminate()
+    first.wait_for("stops within")
+    diary.take_away("gate")
+    assert first.wait() == 0
+    assert [word for word, who, _ in diary.lines() if who == pid][-2:] == ["freed", "down"]
+    eventually(lambda: [line for line in diary.lines("batch") if line[1] != pid], 15)
+    assert "TWICE" not in diary.text()
+    assert second.is_alive
+
+
+def test_it_is_stopped_and_started_from_a_terminal(
+    serving: Start, diary: Diary, celery: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving()
+    diary.wait_for("batch")
+    assert "counter" in celery("batch", "ls").stdout
+    assert celery("batch", "stop", "counter").returncode == 0
+    eventually(lambda: len(diary.lines("down")) == len(diary.lines("up")))
+    ups = len(diary.lines("up"))
+    assert '"stopped": true' in celery("batch", "ls", "--json").stdout
+    assert len(diary.lines("up")) == ups
+    assert celery("batch", "start", "counter").returncode == 0
+    diary.wait_for("up", count=ups + 1, timeout_s=15)
+    unknown = celery("batch", "stop", "conter")
+    assert (unknown.returncode, "did you mean 'counter'" in unknown.stderr) == (1, True)
+
+
+def test_a_process_of_its_own_and_a_queue_share_the_slot(
+    counter: Callable[..., Program], serving: Start, diary: Diary
+) -> None:
+    alone = counter()
+    diary.wait_for("batch", alone.pid)
+    serving()
+    diary.wait_for("batch", alone.pid, len(diary.lines("batch")) + 100)
+    assert {line[1] for line in diary.lines("batch")} == {alone.pid}
+    assert alone.stop() == 0
+    eventually(lambda: [line for line in diary.lines("batch") if line[1] != alone.pid], 15)
+    assert "TWICE" not in diary.text()
+
+
+def _children(worker: Worker) -> str:
+    return Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
