@@ -61,4 +61,5 @@ def submit_many(
     options |= {"max_retries": max_retries, "owner": owner, "app_id": app_id}
     app.load_everything()
     reader = Reader(app, task, options)
-    return Submission(app, reader, key, None if all_or_none else chunk_size, on_progress).run(items)
+    size = None if all_or_none else chunk_size
+    return Submission(app, reader, key, size, on_progress).run(items)

@@ -13,7 +13,7 @@ from flask_cors import CORS
 from platform import endpoints, serialization
 from platform.settings import Settings, settings
 from tasks import app as celery_app
-from web import audit, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
+from web import audit, bulk, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
 from web.routing import Routes
 from web.service import DURATION, REQUESTS
 from web.sockets import endpoint, events
@@ -21,6 +21,7 @@ from web.sockets import endpoint, events
 EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
     jobs.routes,
+    bulk.routes,
     queues.routes,
     functions.routes,
     resources.routes,

@@ -43,7 +43,7 @@ class Batch:
     places: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    locks: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    locks: dict[int, tuple[str, bool, bool]] = field(default_factory=dict)
     uniques: dict[int, NewJob] = field(default_factory=dict)
     size: int = 0
 
@@ -60,9 +60,10 @@ class Batch:
         self.messages.append(message)
         self.size += len(message)
 
-    def lock_last(self, job: NewJob, text: str, is_strict: bool) -> None:
-        """The job added last is unique; ``is_strict``: another one that stands for it refuses the whole batch."""
-        self.locks[len(self.ids)] = (text, is_strict)
+    def lock_last(self, job: NewJob, text: str, is_strict: bool, is_private: bool = False) -> None:
+        """The job added last is unique. Another one that stands for it refuses the whole batch if ``is_strict``, or if
+        ``is_private`` and it is another owner's."""
+        self.locks[len(self.ids)] = (text, is_strict, is_private)
         self.uniques[len(self.ids) - 1] = job
 
     def conflict(self, index: int, other: str) -> NotUnique:

@@ -66,7 +66,8 @@ class Flight:
             raise self._failed(exc) from exc
         if answer[0] == "done":
             return [(answer[at] - 1, answer[at + 1], answer[at + 2]) for at in range(1, len(answer), 3)]
-        raise ChunkFailed(refused=self.batch.ids) from self._refusal(*answer)
+        why, index = answer[0], answer[1] - 1
+        raise ChunkFailed(refused=self.batch.ids, place=self.batch.places[index]) from self._refusal(why, index, answer)
 
     def abandon(self) -> None:
         """Nobody will ask for the answer."""
@@ -125,7 +126,5 @@ class Flight:
             return ChunkFailed(refused=self.batch.ids)
         return ChunkFailed(doubtful=self.batch.ids)
 
-    def _refusal(self, why: str, place: int, other: str = "") -> PlatformError:
-        if why == "taken":
-            return self.batch.conflict(place - 1, other)
-        return NotARecord(self.batch.ids[place - 1])
+    def _refusal(self, why: str, index: int, answer: list[Any]) -> PlatformError:
+        return self.batch.conflict(index, answer[2]) if why == "taken" else NotARecord(self.batch.ids[index])

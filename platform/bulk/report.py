@@ -54,15 +54,24 @@ class Submitted:
 
 
 class ChunkFailed(Exception):
-    """A chunk was not submitted, or not all of it; the cause is why. Its ids by what is known of them."""
+    """A chunk was not submitted, or not all of it; the cause is why. Its ids by what is known of them.
 
-    def __init__(self, accepted: Sequence[str] = (), doubtful: Sequence[str] = (), refused: Sequence[str] = ()):
-        super().__init__(accepted, doubtful, refused)
-        self.accepted, self.doubtful, self.refused = accepted, doubtful, refused
+    ``place`` is that of the item it failed at, if it was one.
+    """
+
+    def __init__(
+        self,
+        accepted: Sequence[str] = (),
+        doubtful: Sequence[str] = (),
+        refused: Sequence[str] = (),
+        place: int | None = None,
+    ):
+        super().__init__(accepted, doubtful, refused, place)
+        self.accepted, self.doubtful, self.refused, self.place = accepted, doubtful, refused, place
 
 
 class BulkFailed(PlatformError):
-    """Of many jobs only some were submitted; the cause is in ``why`` and in ``__cause__``.
+    """Of many jobs only some were submitted; ``why`` and ``__cause__`` say why, ``place`` at which item, if at one.
 
     ``submitted``: all jobs of the chunks before, certainly. Of the chunk that failed, by id: ``accepted``, certainly as
     well; ``doubtful``, the server may have taken them and did not say so; ``refused``, certainly not. What came after
@@ -77,15 +86,17 @@ class BulkFailed(PlatformError):
         accepted: Sequence[str] = (),
         doubtful: Sequence[str] = (),
         refused: Sequence[str] = (),
+        place: int | None = None,
     ):
-        super().__init__(why, submitted, accepted, doubtful, refused)
-        self.why, self.submitted = why, submitted
+        super().__init__(why, submitted, accepted, doubtful, refused, place)
+        self.why, self.submitted, self.place = why, submitted, place
         self.accepted, self.doubtful, self.refused = tuple(accepted), tuple(doubtful), tuple(refused)
 
     def __str__(self) -> str:
         certain = len(self.submitted) + len(self.accepted)
         doubt = f", of {len(self.doubtful)} it is not known" if self.doubtful else ""
+        where = "" if self.place is None else f"item {self.place}: "
         return (
-            f"{certain} jobs were submitted{doubt}, the others were not: {self.why}; "
+            f"{certain} jobs were submitted{doubt}, the others were not: {where}{self.why}; "
             f"submit the same items again with key={self.submitted.key!r}"
         )

@@ -78,14 +78,22 @@ class Chunk:
 class Submission:
     """One call's way from items to jobs; ``chunk_size`` None: all in one chunk, all of them or none on every broker.
 
-    There, messages for a queue that is not beside the records go the way of the schedule, due at once.
+    There, messages for a queue that is not beside the records go the way of the schedule, due at once. ``is_private``:
+    no job of another owner may stand for a unique one.
     """
 
     def __init__(
-        self, app: Any, reader: Reader, key: str | None, chunk_size: int | None, tell: Callable[[Submitted], Any] | None
+        self,
+        app: Any,
+        reader: Reader,
+        key: str | None = None,
+        chunk_size: int | None = None,
+        tell: Callable[[Submitted], Any] | None = None,
+        is_private: bool = False,
     ):
         self.submitted = Submitted(new_key() if key is None else key)
         self._app, self._reader, self._size, self._tell = app, reader, chunk_size, tell
+        self._is_private = is_private
         self._records = ledger()
         self._is_beside = records_are_beside_queues()
         self._is_scripted = self._is_beside or chunk_size is None
@@ -160,7 +168,8 @@ class Submission:
         kind = chunk.kind(job, posted, is_kept=job.ready_at_ms is not None or not self._is_beside)
         chunk.batch.add(place, kind, job.job_id, posted.envelope.as_text())
         if job.lock is not None:
-            chunk.batch.lock_last(job, self._records.claim(job.lock), job.lock.on_conflict == "reject")
+            is_strict = job.lock.on_conflict == "reject"
+            chunk.batch.lock_last(job, self._records.claim(job.lock), is_strict, self._is_private)
 
     def _learn(self, call: Call, posted: Posted) -> None:
         """A template for calls like this one, as long as this chunk is made: times are the chunk's."""
@@ -237,7 +246,7 @@ class Submission:
         rest = [job_id for job_id in chunk.waiting if job_id not in known]
         accepted = [*exc.accepted, *chunk.alone, *self._chunk.alone]
         refused = [*exc.refused, *rest, *self._chunk.waiting]
-        return BulkFailed(_why(cause), self.submitted, accepted, exc.doubtful, refused)
+        return BulkFailed(_why(cause), self.submitted, accepted, exc.doubtful, refused, exc.place)
 
     def _failed_at(self, exc: Exception) -> BulkFailed:
         """Of an item that could not be read or made a job; the chunk before it may be on its way still."""
@@ -247,8 +256,8 @@ class Submission:
             return self._failed(failed)
         except Exception as second:  # noqa: BLE001 - of whoever hears of progress; the first error is the one to tell
             exc.add_note(f"and then: {_why(second)}")
-        why = f"item {self._place}: {_why(exc)}" if self._place >= 0 else _why(exc)
-        return BulkFailed(why, self.submitted, self._chunk.alone, (), self._chunk.waiting)
+        place = self._place if self._place >= 0 else None
+        return BulkFailed(_why(exc), self.submitted, self._chunk.alone, (), self._chunk.waiting, place)
 
 
 def _why(exc: BaseException | None) -> str:

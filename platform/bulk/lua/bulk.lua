@@ -1,6 +1,7 @@
 -- Record many new jobs and hand over their messages, all of them or none. ARGV: prefix, and packed: the kinds of jobs,
 -- each job's kind (empty: all are of the first), their ids, their messages, and by place what unique ones lock: a text (as
--- `lock` in index.lua takes it) and whether another job that stands for one refuses them all.
+-- `lock` in index.lua takes it), whether another job that stands for one refuses them all, and whether one of another
+-- owner does.
 -- A kind has state, retries, replaced (0|1) and the record's pairs as create.lua takes them; and where messages go: `list`
 -- and `bell`, or without them the schedule, by `due`, `queue` and `priority`.
 -- Returns {'done', place, verdict, state or other id, …} of those that were not simply created, as create.lua says it; of
@@ -39,8 +40,10 @@ if next(locks) then
     local lock = not known[i] and locks[i]
     if lock then
       local policy, hash = string.match(lock[1], '^(%S+) (%S+)')
-      local other = claimed[hash] or standing(p, id, policy, hash, kinds[which[i] or 1].new.created_at)
-      if lock[2] and other and other ~= id then return {'taken', i, other} end
+      local new, other, job = kinds[which[i] or 1].new, claimed[hash], nil
+      if not other then other, job = standing(p, id, policy, hash, new.created_at) end
+      local is_refused = lock[2] or (lock[3] and job and job.owner ~= new.owner)
+      if other and other ~= id and is_refused then return {'taken', i, other} end
       claimed[hash] = id
     end
   end
