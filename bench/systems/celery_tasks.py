@@ -19,3 +19,8 @@ def job(goal: int) -> None:
 
 def submit(goal: int) -> None:
     job.delay(goal)
+
+
+def submit_many(count: int) -> None:
+    for _ in range(count):
+        job.delay(count)

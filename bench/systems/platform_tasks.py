@@ -1,7 +1,7 @@
 """This platform from Python."""
 
 from bench.systems.work import work
-from tasks import app
+from tasks import app, bulk
 
 DISTRIBUTION = "celery-platform"
 
@@ -13,6 +13,10 @@ def job(goal: int) -> None:
 
 def submit(goal: int) -> None:
     job.delay(goal)
+
+
+def submit_many(count: int) -> None:
+    bulk.submit_many(job, ((count,) for _ in range(count)))
 
 
 def recorded() -> int:

@@ -8,9 +8,15 @@ from rq import Queue
 from bench.systems.work import work
 
 DISTRIBUTION = "rq"
+CHUNK = 500
 
 queue = Queue(connection=Redis.from_url(os.environ["BENCH_VALKEY_URL"]))
 
 
 def submit(goal: int) -> None:
     queue.enqueue(work, goal)
+
+
+def submit_many(count: int) -> None:
+    for first in range(0, count, CHUNK):
+        queue.enqueue_many([Queue.prepare_data(work, (count,)) for _ in range(min(CHUNK, count - first))])

@@ -15,6 +15,7 @@ from platform.bulk.ids import Ids, new_key
 from platform.bulk.report import BulkFailed, ChunkFailed, Submitted
 from platform.bulk.template import Template, is_plain, is_plain_call, key_of, template_of
 from platform.endpoints import records_are_beside_queues
+from platform.envelope import Envelope
 from platform.jobs.facts import NewJob
 from platform.jobs.ledger import ledger
 from platform.outbox import Outbox, Posted, collecting
@@ -24,6 +25,8 @@ MOST_IN_A_CHUNK = 10_000
 #: A chunk with so many bytes of messages is full, and so is one that was begun so long ago: items may come slowly.
 MOST_BYTES = 4 * 1024 * 1024
 MOST_AGE_S = 1.0
+#: Of calls that differ in more than their arguments.
+MOST_TEMPLATES = 100
 #: Such a call goes past the queues, or to several.
 _ELSEWHERE = frozenset({"exchange", "routing_key", "exchange_type"})
 
@@ -58,13 +61,13 @@ class Chunk:
     direct: list[Posted] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
     tells: list[Callable[[], None]] = field(default_factory=list)
-    templates: dict[Any, Template | None] = field(default_factory=dict)
+    templates: dict[Any, tuple[Template, int] | None] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     count: int = 0
 
-    def kind(self, job: NewJob, posted: Posted, is_kept: bool) -> int:
+    def kind(self, job: NewJob, envelope: Envelope, is_kept: bool) -> int:
         """The number of the job's kind in the batch."""
-        made = kind_of(job, posted.envelope.queue, posted.envelope.priority, self.now_ms, is_kept)
+        made = kind_of(job, envelope.queue, envelope.priority, self.now_ms, is_kept)
         key = repr(made)
         if key not in self.kinds:
             self.kinds[key] = self.batch.add_kind(made)
@@ -98,6 +101,7 @@ class Submission:
         self._is_beside = records_are_beside_queues()
         self._is_scripted = self._is_beside or chunk_size is None
         self._tags = Ids(new_key())
+        self._lasting: dict[Any, Template] = {}
         self._place = -1
         self._chunk = self._new_chunk()
         self._sent: tuple[Chunk, Flight | None] | None = None
@@ -124,21 +128,28 @@ class Submission:
 
     def _add(self, place: int, call: Call) -> None:
         job_id = self.submitted.choose(place, call.task_id)
-        template = self._template(call)
-        if template is not None:
+        known = self._template(call)
+        if known is not None:
+            template, kind = known
             message = template.text(job_id, self._tags[place], call.args, call.kwargs)
-            self._chunk.batch.add(place, template.kind, job_id, message)
+            self._chunk.batch.add(place, kind, job_id, message)
         else:
             self._collect(call, place, job_id)
         self._chunk.count += 1
 
-    def _template(self, call: Call) -> Template | None:
-        if not self._chunk.is_plain:
+    def _template(self, call: Call) -> tuple[Template, int] | None:
+        """The template for a call, and its kind's number in this chunk."""
+        chunk = self._chunk
+        if not chunk.is_plain:
             return None
         try:
-            return self._chunk.templates.get(key_of(call, self._reader.options))
+            key = key_of(call, self._reader.options)
         except TypeError:
             return None
+        if key not in chunk.templates and key in self._lasting:
+            template = self._lasting[key]
+            chunk.templates[key] = (template, chunk.kind(template.job, template.envelope, self._is_kept(template.job)))
+        return chunk.templates.get(key)
 
     def _collect(self, call: Call, place: int, job_id: str) -> None:
         """Let Celery make the message; the next one like it need not be."""
@@ -165,22 +176,29 @@ class Submission:
         if not self._is_scripted and job.ready_at_ms is None:
             chunk.direct.append(posted)
             return
-        kind = chunk.kind(job, posted, is_kept=job.ready_at_ms is not None or not self._is_beside)
+        kind = chunk.kind(job, posted.envelope, self._is_kept(job))
         chunk.batch.add(place, kind, job.job_id, posted.envelope.as_text())
         if job.lock is not None:
             is_strict = job.lock.on_conflict == "reject"
             chunk.batch.lock_last(job, self._records.claim(job.lock), is_strict, self._is_private)
 
+    def _is_kept(self, job: NewJob) -> bool:
+        """Whether its message goes to the schedule."""
+        return job.ready_at_ms is not None or not self._is_beside
+
     def _learn(self, call: Call, posted: Posted) -> None:
-        """A template for calls like this one, as long as this chunk is made: times are the chunk's."""
-        chunk, job = self._chunk, posted.job
+        """A template for calls like this one: for this chunk, and for all where nothing counts from its time."""
+        chunk = self._chunk
         if not chunk.is_plain or not is_plain_call(call) or posted in chunk.direct:
             return
         try:
             key = key_of(call, self._reader.options)
         except TypeError:
             return
-        chunk.templates[key] = template_of(call, job.job_id, posted.envelope, chunk.batch.which[-1], self._app)
+        made = template_of(call, posted.job, posted.envelope, self._app)
+        chunk.templates[key] = None if made is None else (made, chunk.batch.which[-1])
+        if made and made.is_lasting and len(self._lasting) < MOST_TEMPLATES:
+            self._lasting[key] = made
 
     # -- from a chunk to the server
 

@@ -17,6 +17,7 @@ from celery.utils.saferepr import saferepr
 
 from platform.bulk.calls import Call
 from platform.envelope import Envelope
+from platform.jobs.facts import NewJob
 from platform.publishing import AMQP
 from platform.queues import route
 from platform.serialization import CONTENT_TYPE, encode
@@ -81,9 +82,14 @@ def key_of(call: Call, shared: Mapping[str, Any]) -> Any:
 
 @dataclass
 class Template:
-    """The text of an envelope with its gaps. ``kind`` is the number of its jobs' kind in their batch."""
+    """The text of an envelope with its gaps; ``job`` is what its message says of one of its jobs.
 
-    kind: int
+    ``is_lasting``: nothing in it counts from the time it was made.
+    """
+
+    job: NewJob
+    envelope: Envelope
+    is_lasting: bool
     pattern: str
     pick: Callable[[Sequence[str]], tuple[str, ...]]
     check: Callable[..., Any] | None
@@ -118,19 +124,21 @@ class Template:
         return f"({text},)" if len(parts) == 1 else f"({text})"
 
 
-def template_of(call: Call, job_id: str, envelope: Envelope, kind: int, app: Any) -> Template | None:
+def template_of(call: Call, job: NewJob, envelope: Envelope, app: Any) -> Template | None:
     """Made of the message one call has; None where it would not have made just this message."""
     task, amqp = call.task, app.amqp
     pattern, order = _gapped(envelope)
     made = Template(
-        kind=kind,
+        job=job,
+        envelope=envelope,
+        is_lasting=job.ready_at_ms is None and not envelope.headers.get("expires"),
         pattern=pattern,
         pick=itemgetter(*order),
         check=getattr(task, "__header__", None) if task.typing else None,
         most_chars=amqp.argsrepr_maxsize,
         most_levels=app.conf.task_repr_maxlevels,
     )
-    is_same = json.loads(made.text(job_id, "", call.args, call.kwargs)) == _without_tag(envelope)
+    is_same = json.loads(made.text(job.job_id, "", call.args, call.kwargs)) == _without_tag(envelope)
     return made if is_same and envelope.content_type == CONTENT_TYPE else None
 
 

@@ -217,4 +217,4 @@ def test_expiry_counts_from_when_a_chunk_is_made(take: Take) -> None:
     now = datetime.now(UTC)
     times = [datetime.fromisoformat(envelope.headers["expires"]) for envelope in take("offload")]
     assert all(timedelta(seconds=80) < moment - now <= timedelta(seconds=100) for moment in times)
-    assert len(set(times)) == 2
+    assert len(set(times)) >= 2

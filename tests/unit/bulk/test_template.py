@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from platform.bulk.calls import Call, Reader
 from platform.bulk.template import Template, is_plain, is_plain_call, key_of, template_of
 from platform.envelope import Envelope
-from platform.outbox import collecting
+from platform.jobs.facts import NewJob
+from platform.outbox import Posted, collecting
 from tasks import app
 from tests.samples import bulky
 
@@ -34,20 +35,22 @@ def read(item: Any, task: Any = bulky.add, **options: Any) -> tuple[Call, Reader
     return reader.read(item), reader
 
 
-def envelope_of(call: Call, job_id: str = "the-id") -> Envelope:
+def posted_of(call: Call, job_id: str = "the-id") -> Posted:
     with collecting() as outbox:
         call.apply(job_id)
-    return outbox.taken()[0].envelope
+    return outbox.taken()[0]
 
 
 def made_of(call: Call) -> Template | None:
-    return template_of(call, "the-id", envelope_of(call), 1, app)
+    posted = posted_of(call)
+    return template_of(call, posted.job, posted.envelope, app)
 
 
 @given(st.lists(SCALARS, max_size=5), st.booleans(), st.integers(1, 60))
 def test_arguments_are_shown_as_celery_shows_them(values: list[Any], is_tuple: bool, most: int) -> None:
     args = tuple(values) if is_tuple else values
-    template = Template(1, "", tuple, None, most, 3)
+    job, envelope = NewJob("a", "t", "offload", 5), Envelope(b"", {}, "", "", {}, "offload")
+    template = Template(job, envelope, True, "", tuple, None, most, 3)
     assert template._shown(args) == saferepr(args, most, 3)
 
 
@@ -57,7 +60,7 @@ def test_another_jobs_message_is_what_celery_makes_of_it(args: tuple) -> None:
     template = made_of(call)
     assert template is not None
     ours = json.loads(template.text('b"%s', "the-tag", args, {}))
-    theirs = json.loads(envelope_of(read(args)[0], 'b"%s').as_text())
+    theirs = json.loads(posted_of(read(args)[0], 'b"%s').envelope.as_text())
     ours["properties"].pop("delivery_tag")
     theirs["properties"].pop("delivery_tag")
     assert ours == theirs
@@ -91,6 +94,13 @@ def test_only_what_follows_from_task_and_options_is_made_of_one(task: Any, item:
 
 def test_a_message_the_template_would_not_make_has_none() -> None:
     assert made_of(read(("x",), bulky.squeezed)[0]) is None
+
+
+@pytest.mark.parametrize(("item", "is_lasting"), [({}, True), ({"expires": 5}, False)])
+def test_what_counts_from_its_time_does_not_last(item: dict[str, Any], is_lasting: bool) -> None:
+    template = made_of(read({"args": (1,)} | item)[0])
+    assert template is not None
+    assert template.is_lasting == is_lasting
 
 
 def test_calls_are_alike_by_task_and_options() -> None:
