@@ -19,6 +19,7 @@ from bench.measures import BenchmarkFailed, Options
 #: Name to module; the module is imported when the benchmark is asked for.
 BENCHMARKS = {
     "jobs": "bench.jobs",
+    "bulk": "bench.bulk",
     "batches": "bench.batches",
     "pipeline": "bench.pipeline",
     "routing": "bench.routing",

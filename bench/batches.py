@@ -8,8 +8,8 @@ an item as a job each, and get a tenth of the items.
 from __future__ import annotations
 
 from bench import place
-from bench.entrants import ENTRANTS, WORKER_PROCESSES, Entrant
-from bench.jobs import running, schedule
+from bench.entrants import ENTRANTS, WORKER_PROCESSES, Entrant, schedule
+from bench.jobs import running
 from bench.measures import BenchmarkFailed, Measure, Options, Results, System, Tell
 from bench.place import Place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,11 +22,12 @@ WORKER_PROCESSES = 2
 
 @dataclass(frozen=True)
 class Entrant:
-    """A system with the commands of its worker and its driver; ``command[0]`` is a script of its environment."""
+    """A system, the module its driver imports, and the command of its worker, whose first word is a script of its
+    environment."""
 
     system: System
     module: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -49,6 +50,14 @@ class Entrant:
         name, *arguments = self.command
         path = script(name) if self.system.is_ours else str(PEERS / name)
         return Program([path, *arguments], place.log(self.system.key), self.environment(place), place.folder)
+
+
+def schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, Entrant]]:
+    """Each entrant's turns, with the number of its round; in every round another one begins."""
+    for index in range(repeat):
+        shift = index % len(entrants)
+        for entrant in (*entrants[shift:], *entrants[:shift]):
+            yield index + 1, entrant
 
 
 def start_web(entrant: Entrant, place: Place) -> tuple[Web, Mapping[str, str]]:

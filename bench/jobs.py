@@ -13,12 +13,12 @@ order moves on by one each round. A turn:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from bench import place
 from bench.driving import Driver, frozen
-from bench.entrants import ENTRANTS, WORKER_PROCESSES, Entrant, start_web
+from bench.entrants import ENTRANTS, WORKER_PROCESSES, Entrant, schedule, start_web
 from bench.measures import BenchmarkFailed, Measure, Options, Results, Tell, percentile
 from bench.place import Place
 from bench.systems.work import COUNTER
@@ -71,13 +71,6 @@ def measure(options: Options, tell: Tell) -> Results:
             tell(f"round {number} of {options.repeat}: {entrant.system.label}")
             _take_turn(entrant, here, options.jobs, results)
     return results
-
-
-def schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, Entrant]]:
-    for index in range(repeat):
-        shift = index % len(entrants)
-        for entrant in (*entrants[shift:], *entrants[:shift]):
-            yield index + 1, entrant
 
 
 def _take_turn(entrant: Entrant, here: Place, jobs: int, results: Results) -> None:

@@ -1,14 +1,16 @@
 """Messages of many jobs, published together: records and messages in one round trip where they share a server.
 
 ``with collecting() as outbox:`` round calls of ``apply_async``: what they would publish at once is kept; ``send`` does
-it. A job that has to wait for its time, or is unique, is published by itself as ever.
+it, and then tells Celery's ``after_task_publish``. A job that has to wait for its time, or is unique, is published by
+itself as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from celery import current_app
@@ -26,36 +28,56 @@ from platform.store import AWAY
 MOST_AT_ONCE = 100
 
 
+@dataclass(frozen=True)
+class Posted:
+    """A job with its message; ``tell`` says to Celery's signals that it is published."""
+
+    job: NewJob
+    envelope: Envelope
+    tell: Callable[[], None]
+
+
 class Taker(Protocol):
     """Takes jobs with their messages instead of the broker (``taking``)."""
 
-    def takes(self, job: NewJob) -> bool:
-        """Whether it takes this one; another goes its usual way."""
+    def takes(self, job: NewJob, is_waited_for: bool) -> bool:
+        """Whether it takes this one; another goes its usual way.
 
-    def add(self, job: NewJob, envelope: Envelope) -> None: ...
+        ``is_waited_for``: somebody is to be told now if a unique one is not accepted.
+        """
+
+    def add(self, posted: Posted) -> None: ...
 
 
 class Outbox:
     """Jobs with their messages, in the order they were submitted."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[NewJob, Envelope]] = []
+        self._waiting: list[Posted] = []
 
-    def takes(self, job: NewJob) -> bool:
-        return job.ready_at_ms is None and job.lock is None
+    def takes(self, job: NewJob, is_waited_for: bool) -> bool:
+        return job.lock is None and job.ready_at_ms is None
 
-    def add(self, job: NewJob, envelope: Envelope) -> None:
-        self._waiting.append((job, envelope))
+    def add(self, posted: Posted) -> None:
+        self._waiting.append(posted)
+
+    def taken(self) -> list[Posted]:
+        """What was added, for whoever publishes it instead."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def send(self) -> None:
         """Publish what was added, all of it or, if that fails, an unknown part; adding and sending it again is safe.
 
         A job whose id is on record as published or ended is not published a second time. Raises BrokerUnavailable.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting = self.taken()
         send = _send_with_records if records_are_beside_queues() else _send_after_records
         for first in range(0, len(waiting), MOST_AT_ONCE):
-            send(waiting[first : first + MOST_AT_ONCE])
+            some = waiting[first : first + MOST_AT_ONCE]
+            send([(posted.job, posted.envelope) for posted in some])
+            for posted in some:
+                posted.tell()
 
 
 _current: ContextVar[Taker | None] = ContextVar("outbox", default=None)
@@ -77,9 +99,10 @@ def taking(taker: Taker) -> Iterator[None]:
 
 
 @contextmanager
-def collecting() -> Iterator[Outbox]:
+def collecting(into: Outbox | None = None) -> Iterator[Outbox]:
     """Within it nothing is sent but what the outbox is told to send; what was not is forgotten."""
-    with taking(outbox := Outbox()):
+    outbox = into or Outbox()
+    with taking(outbox):
         yield outbox
 
 
@@ -99,7 +122,7 @@ def _send_after_records(waiting: list[tuple[NewJob, Envelope]]) -> None:
             while unsent:
                 job, envelope, verdict = unsent[0]
                 if verdict != "final":
-                    _publish(producer, envelope)
+                    publish_one(producer, envelope)
                 unsent.pop(0)
     except (OperationalError, OSError, *AWAY) as exc:
         for job, _, verdict in unsent:
@@ -108,7 +131,8 @@ def _send_after_records(waiting: list[tuple[NewJob, Envelope]]) -> None:
         raise BrokerUnavailable(f"the broker did not take {len(unsent)} jobs: {exc}; try again shortly") from exc
 
 
-def _publish(producer: Any, envelope: Envelope) -> None:
+def publish_one(producer: Any, envelope: Envelope) -> None:
+    """As Celery would publish a job's message, its queue declared."""
     conf = current_app.conf
     declared = current_app.amqp.queues.get(envelope.queue)
     envelope.publish(

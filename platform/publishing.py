@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
 from celery.app.amqp import AMQP as StockAMQP
+from celery.signals import after_task_publish
 from kombu import Producer
 from kombu.exceptions import OperationalError
 
@@ -30,6 +31,7 @@ from platform.errors import BrokerUnavailable, NotUnique, QueueMadeOtherwise
 from platform.jobs.facts import NewJob
 from platform.jobs.ledger import ledger
 from platform.leases.riding import riding
+from platform.outbox import Posted
 from platform.outbox import current as current_taker
 from platform.queues import DEAD_LETTER, checked_priority, is_made_otherwise
 from platform.serialization import NAME
@@ -136,6 +138,18 @@ class Delaying(Producer):
         self._keep(Envelope(raw, headers, content_type, content_encoding, properties, routing_key))
 
 
+class Kept(Exception):
+    """The message is kept: what Celery does once one is published comes later."""
+
+
+class Collecting(Delaying):
+    """Gives away one message and ends the call that publishes it."""
+
+    def publish(self, body: Any, *args: Any, **options: Any) -> Any:
+        super().publish(body, *args, **options)
+        raise Kept
+
+
 class AMQP(StockAMQP):
     @cached_property
     def send_task_message(self) -> Callable[..., Any]:
@@ -151,21 +165,24 @@ class AMQP(StockAMQP):
             ledger()  # starts the embedded server, if it is used and nobody has
             job = self._described(name, message, options, _taken_time(message, options))
             try:
-                return send(job, producer, message, options)
+                return send(job, producer, message, options, _is_waited_for(submission, message))
             except NotUnique as exc:
                 if submission is None:
                     raise
-                if submission.is_awaited or any(message.body[2].values()):  # a callback, the rest of a chain, a chord
+                if _is_waited_for(submission, message):
                     self.app.backend.end_unpublished(job, message, exc)
                 else:
                     submission.conflict = exc
                 return None
 
-        def send(job: NewJob, producer: Any, message: Any, options: dict[str, Any]) -> Any:
+        def send(job: NewJob, producer: Any, message: Any, options: dict[str, Any], is_waited_for: bool) -> Any:
             taker = current_taker()
-            if taker is not None and taker.takes(job):
-                waiting = Delaying(partial(taker.add, job), producer)
-                return publish(waiting, job.task, message, **options | {"retry": False})
+            if taker is not None and taker.takes(job, is_waited_for):
+                tell = partial(self._tell_published, job, message)
+                waiting: Delaying = Collecting(lambda e: taker.add(Posted(job, e, partial(tell, e))), producer)
+                with suppress(Kept):
+                    publish(waiting, job.task, message, **options | {"retry": False})
+                return None
             if job.ready_at_ms is not None:
                 waiting = Delaying(lambda envelope: delayed().submit(job, envelope), producer)
                 return publish(waiting, job.task, message, **options | {"retry": False})
@@ -179,6 +196,15 @@ class AMQP(StockAMQP):
             return record.published_by(lambda: publish(producer, job.task, message, **options))
 
         return send_task_message
+
+    def _tell_published(self, job: NewJob, message: Any, envelope: Envelope) -> None:
+        """What Celery's own function does after ``publish``, for a message that was published later."""
+        where = {"exchange": "", "routing_key": envelope.queue}
+        after_task_publish.send(sender=job.task, body=message.body, headers=message.headers, **where)
+        if message.sent_event:
+            event = message.sent_event | where | {"queue": envelope.queue}
+            with self.app.producer_or_acquire() as producer:
+                self._event_dispatcher.publish("task-sent", event, producer)
 
     def _priority(self, name: str, options: Mapping[str, Any]) -> int:
         asked = options.get("priority")
@@ -207,6 +233,11 @@ class AMQP(StockAMQP):
             ready_at_ms=ready_at_ms,
             lock=_lock(task, message, headers) if getattr(task, "unique", None) else None,
         )
+
+
+def _is_waited_for(submission: UniqueSubmission | None, message: Any) -> bool:
+    """By whoever has the id already, or by a callback, the rest of a chain, a chord."""
+    return submission is not None and (submission.is_awaited or any(message.body[2].values()))
 
 
 def _lock(task: Any, message: Any, headers: Mapping[str, Any]) -> Lock | None:

@@ -43,7 +43,7 @@ class Signature:
         """
         self._refuse_unknown(kwargs)
         try:
-            inspect.Signature(list(self.parameters.values())).bind(*args, **kwargs)
+            self._call.bind(*args, **kwargs)
         except TypeError as exc:
             raise InvalidArguments([{"loc": ["args"], "msg": str(exc)}]) from exc
 
@@ -58,6 +58,10 @@ class Signature:
     def describe(self) -> dict[str, Any]:
         """JSON Schema of the keyword arguments."""
         return TypeAdapter(self._model).json_schema(ref_template="#/components/schemas/{model}")
+
+    @cached_property
+    def _call(self) -> inspect.Signature:
+        return inspect.Signature(list(self.parameters.values()))
 
     @cached_property
     def _model(self) -> type[BaseModel]:

@@ -16,6 +16,7 @@ from tasks import app as celery_app
 from web import (
     audit,
     batches,
+    bulk,
     deadletters,
     functions,
     jobs,
@@ -34,6 +35,7 @@ from web.sockets import endpoint, events
 EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
     jobs.routes,
+    bulk.routes,
     batches.routes,
     queues.routes,
     schedules.routes,

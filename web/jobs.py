@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from functools import cache
 from typing import Any
 
 from flask import g
@@ -38,8 +39,9 @@ def submit(body: JobRequest) -> Any:
     Of a unique task it may be the job that stands for this call already; 409 if that is another's, or it is rejected.
     """
     task = public_task(body.task)
-    Signature(task.run, skip_first=False).check_call(body.args, body.kwargs)
-    options = _options(body)
+    signature_of(task).check_call(body.args, body.kwargs)
+    options = submission() if body.max_retries is None else submission(max_retries=body.max_retries)
+    options |= checked_options(body)
     try:
         job_id = submitted(task, body.args, body.kwargs, **options)
     except UnusableTime as exc:
@@ -97,10 +99,10 @@ def submitted(task: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | N
         job_id = task.apply_async(args, kwargs, **options).id
     except NotUnique as exc:
         raise _rejected(exc) from exc
-    return job_id if job_id == own_id else _visible(job_id)
+    return job_id if job_id == own_id else visible(job_id)
 
 
-def _visible(job_id: str) -> str:
+def visible(job_id: str) -> str:
     try:
         return own_job(job_id).job_id
     except UnknownJob as exc:
@@ -108,7 +110,7 @@ def _visible(job_id: str) -> str:
 
 
 def _rejected(conflict: NotUnique) -> Problem:
-    return Problem(409, str(conflict), headers={"Location": f"/jobs/{_visible(conflict.job_id)}"})
+    return Problem(409, str(conflict), headers={"Location": f"/jobs/{visible(conflict.job_id)}"})
 
 
 def answer_with(job_id: str, wait_s: float) -> Any:
@@ -137,10 +139,16 @@ def own_job(job_id: str) -> Job:
 
 def public_task(name: str) -> Any:
     """Raises Problem 404; one that exists but is not public looks the same as one that does not."""
-    public = {known: task for known, task in app.tasks.items() if getattr(task, "public", False)}
-    if name not in public:
+    task = app.tasks.get(name)
+    if not getattr(task, "public", False):
+        public = [known for known, task in app.tasks.items() if getattr(task, "public", False)]
         raise Problem(404, f"there is no public task {name!r}{did_you_mean(name, public)}")
-    return public[name]
+    return task
+
+
+@cache
+def signature_of(task: Any) -> Signature:
+    return Signature(task.run, skip_first=False)
 
 
 def submission(**headers: Any) -> dict[str, Any]:
@@ -153,22 +161,24 @@ def submission(**headers: Any) -> dict[str, Any]:
     return {"headers": owner | headers} | ({"task_id": job_id} if job_id else {})
 
 
-def _options(body: JobRequest) -> dict[str, Any]:
+def checked_options(body: JobRequest) -> dict[str, Any]:
+    """What ``apply_async`` is told of one job, beside its arguments. Raises Problem 422."""
     if body.countdown is not None and body.eta is not None:
         raise Problem(
             422, "the body does not fit", errors=[{"loc": ["body", "eta"], "msg": "give countdown or eta, not both"}]
         )
     if body.eta is not None and body.eta.tzinfo is None:
         body.eta = body.eta.replace(tzinfo=UTC)
-    own = submission() if body.max_retries is None else submission(max_retries=body.max_retries)
     given = {"queue": _queue(body.queue), "priority": body.priority, "countdown": body.countdown, "eta": body.eta,
              "expires": body.expires}  # fmt: skip
-    return own | {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _queue(name: str | None) -> str | None:
+    if name is None:
+        return None
     known = [queue for queue in names(settings()) if queue != DEAD_LETTER]
-    if name is not None and name not in known:
+    if name not in known:
         message = f"there is no queue {name!r}{did_you_mean(name, known)}"
         raise Problem(422, "the body does not fit", errors=[{"loc": ["body", "queue"], "msg": message}])
     return name

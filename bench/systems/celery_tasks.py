@@ -33,3 +33,8 @@ def ended() -> None:
 
 def batch(items: int) -> None:
     chord(group(item.s(number) for number in range(items)), ended.si()).delay()
+
+
+def submit_many(count: int) -> None:
+    for _ in range(count):
+        job.delay(count)

@@ -1,7 +1,7 @@
 """This platform from Python."""
 
 from bench.systems.work import say, work
-from tasks import app
+from tasks import app, bulk
 from tasks.batch import create_batch, item_task
 
 DISTRIBUTION = "celery-platform"
@@ -28,6 +28,10 @@ def ended(batch_id: str) -> None:
 
 def batch(items: int) -> None:
     create_batch(item, count=items, on_complete=ended)
+
+
+def submit_many(count: int) -> None:
+    bulk.submit_many(job, ((count,) for _ in range(count)))
 
 
 def recorded() -> int:

@@ -8,6 +8,7 @@ from rq import Queue
 from bench.systems.work import work
 
 DISTRIBUTION = "rq"
+CHUNK = 500
 
 queue = Queue(connection=Redis.from_url(os.environ["BENCH_VALKEY_URL"]))
 
@@ -18,3 +19,8 @@ def submit(goal: int) -> None:
 
 def batch(items: int) -> None:
     queue.enqueue_many([Queue.prepare_data(work, args=(items,)) for _ in range(items)])
+
+
+def submit_many(count: int) -> None:
+    for first in range(0, count, CHUNK):
+        queue.enqueue_many([Queue.prepare_data(work, (count,)) for _ in range(min(CHUNK, count - first))])

@@ -93,10 +93,11 @@ class Ledger(Records):
     def creation(self, job: NewJob, publishing_ms: int | None = None) -> list[Any]:
         """A job's facts as ``create.lua`` takes them after the prefix."""
         state = State.PENDING if job.ready_at_ms is None else State.SCHEDULED
-        lock = self._claim(job.lock, publishing_ms) if job.lock else ""
+        lock = self.claim(job.lock, publishing_ms) if job.lock else ""
         return [job.job_id, state, job.retries, int(job.is_replacement), lock, *_flat(job.fields(_now_ms()))]
 
-    def _claim(self, lock: Lock, publishing_ms: int | None) -> str:
+    def claim(self, lock: Lock, publishing_ms: int | None = None) -> str:
+        """A unique job's lock as the scripts take it."""
         replaces = lock.on_conflict == "replace"
         return lock.as_text(self._keep_ms[State.CANCELLED] if replaces else "refuse", publishing_ms)
 

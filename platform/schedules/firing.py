@@ -10,10 +10,9 @@ from typing import Any, Literal, cast
 
 from platform import clock
 from platform.endpoints import records_are_beside_queues
-from platform.envelope import Envelope
 from platform.jobs.facts import NewJob
 from platform.jobs.ledger import ledger
-from platform.outbox import taking
+from platform.outbox import Posted, taking
 from platform.schedules.entries import Call, Entry
 from platform.schedules.errors import NotPublished
 from platform.schedules.missed import Plan
@@ -83,11 +82,12 @@ class Firing:
 
     # -- as the app's publishing calls it (``platform.outbox``)
 
-    def takes(self, job: NewJob) -> bool:
+    def takes(self, job: NewJob, is_waited_for: bool) -> bool:
         return job.job_id == self.job_id
 
-    def add(self, job: NewJob, envelope: Envelope) -> None:
+    def add(self, posted: Posted) -> None:
         """Record the job, hand out its message and move the schedule on: one script call."""
+        job, envelope = posted.job, posted.envelope
         ready_ms = job.ready_at_ms
         if ready_ms is None and not records_are_beside_queues():
             ready_ms = clock.now_ms()
@@ -96,6 +96,7 @@ class Firing:
         message = (envelope.queue, envelope.priority, envelope.as_text(), prefix, *new)
         verdict, other = self.register.call("fire", *self._when(), _text(ready_ms), *message)
         self._outcome = Outcome(cast(Verdict, verdict), other or self.job_id)
+        posted.tell()
 
     def _when(self) -> tuple[Any, ...]:
         given, plan = self.schedule.definition, self.plan

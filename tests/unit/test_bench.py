@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import __main__ as command
-from bench import chart, jobs, machine, report
+from bench import chart, entrants, jobs, machine, report
 from bench.measures import Measure, Results, System, percentile
 from tests.processes import ROOT, Program, environment, run
 from tests.waiting import eventually
@@ -164,7 +164,7 @@ def test_wrong_usage_exits_2(arguments: list[str], capsys: pytest.CaptureFixture
 
 
 def test_in_every_round_every_system_has_its_turn_and_another_begins() -> None:
-    order = [(number, entrant.system.key) for number, entrant in jobs.schedule(jobs.ENTRANTS[:3], 3)]
+    order = [(number, entrant.system.key) for number, entrant in entrants.schedule(jobs.ENTRANTS[:3], 3)]
     first, second, third = order[:3], order[3:6], order[6:]
     assert {key for _, key in first} == {key for _, key in second} == {key for _, key in third}
     assert len({first[0][1], second[0][1], third[0][1]}) == 3
@@ -208,6 +208,15 @@ def test_a_short_run_of_routing_alone(tmp_path: Path) -> None:
     measured = json.loads((tmp_path / "routing.json").read_text())["systems"]["100"]["measured"]
     assert set(measured) == {"batch", "single", "deliver"}
     assert all(found["median"] > 0 for found in measured.values())
+
+
+def test_a_short_run_of_many_jobs_at_once(tmp_path: Path) -> None:
+    arguments = ["bulk", "--systems", "platform", "--jobs", "2", "--repeat", "2", "--output", tmp_path]
+    done = run(sys.executable, "-m", "bench", *arguments)
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((tmp_path / "bulk.json").read_text())
+    measured = kept["systems"]["platform"]["measured"]
+    assert (kept["parameters"]["jobs"], set(measured), len(measured["bulk"]["samples"])) == (200, {"bulk"}, 2)
 
 
 @pytest.mark.packaging

@@ -9,8 +9,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import httpx2
 
-from web.client import batches, deadletters, documents, functions, jobs, resources, schedules, service, sessions
+from web.client import batches, bulk, deadletters, documents, functions, jobs, resources, schedules, service, sessions
 from web.client.connection import DEFAULT_TIMEOUT_S, Connection
+from web.client.errors import AppError
 from web.client.exchange import MAX_WAIT_S, Flow, Request, checked
 from web.client.methods import describe
 from web.client.models import (
@@ -51,7 +52,12 @@ class Carrier:
         try:
             request = next(flow)
             while True:
-                request = flow.send(self._send(request))
+                try:
+                    response = self._send(request)
+                except AppError as exc:
+                    request = flow.throw(exc)
+                else:
+                    request = flow.send(response)
         except StopIteration as done:
             return done.value
 
@@ -86,6 +92,7 @@ class Jobs(Topic):
     """``client.jobs``"""
 
     submit = method(jobs.submit)
+    submit_many = method(bulk.submit_many)
     get = method(jobs.get)
     wait = method(jobs.wait)
     cancel = method(jobs.cancel)

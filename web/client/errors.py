@@ -74,6 +74,20 @@ class ServerUnreachable(AppError):
     """No answer came: refused, cut, or not in time. Whether the request was carried out is not known."""
 
 
+class BulkFailed(AppError):
+    """Of many jobs a part was submitted: ``job_ids``, in order; the cause is what became of the next request.
+
+    The same items with ``idempotency_key`` may be submitted again: who is in already is not submitted twice.
+    """
+
+    def __init__(self, message: str, job_ids: list[str], idempotency_key: str):
+        super().__init__(message, job_ids, idempotency_key)
+        self.message, self.job_ids, self.idempotency_key = message, job_ids, idempotency_key
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class WaitTimeout(AppError, TimeoutError):
     """A job, or a batch, has not ended in time; it goes on. ``job`` or ``batch`` is its state as last seen."""
 

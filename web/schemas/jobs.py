@@ -18,6 +18,8 @@ Priority = Annotated[int, Field(ge=0, le=9, description="9 is most urgent; defau
 Retries = Annotated[int, Field(ge=0, le=1000), BeforeValidator(whole)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 
+MAX_JOBS = 10_000
+
 JOB: dict[str, JsonValue] = {
     "job_id": "516065f2-5752-47c1-bbcd-b7fd0b4b01e8",
     "task": "tasks.files.count",
@@ -59,6 +61,24 @@ class JobRequest(Body):
         None, description="seconds from now, or a time, after which it never runs"
     )
     max_retries: Retries | None = Field(None, description="instead of the task's own number")
+
+
+class BulkRequest(Body):
+    """Jobs to submit, all or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"jobs": [{"task": "tasks.files.count", "args": [path]} for path in ("/a/file", "/another")]}]
+        }
+    )
+
+    jobs: list[JobRequest] = Field(min_length=1, max_length=MAX_JOBS)
+
+
+class BulkAnswer(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"job_ids": [JOB["job_id"]]}]})
+
+    job_ids: list[str] = Field(description="one for each entry, in order; of equal calls of a unique task the same")
 
 
 class Progress(BaseModel):

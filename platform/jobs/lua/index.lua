@@ -25,6 +25,38 @@ local function add(key, field, by, life)
   end
 end
 
+-- Of what one command takes at once: Lua's stack has room for some 8 000 values.
+local MOST_VALUES = 4000
+
+-- One command with a key and many values, in as many pieces as it takes.
+local function call_with(command, key, values)
+  for first = 1, #values, MOST_VALUES do
+    redis.call(command, key, unpack(values, first, math.min(first + MOST_VALUES - 1, #values)))
+  end
+end
+
+-- Write what was kept until now.
+local function write_later()
+  for key, members in pairs(later.sets) do
+    local gone, here = {}, {}
+    for id, score in pairs(members) do
+      if score then
+        here[#here + 1] = score
+        here[#here + 1] = id
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    call_with('ZREM', key, gone)
+    call_with('ZADD', key, here)
+  end
+  for key, counters in pairs(later.counters) do
+    local is_new = counters.life and redis.call('EXISTS', key) == 0
+    for field, by in pairs(counters.by) do redis.call('HINCRBY', key, field, by) end
+    if is_new then redis.call('EXPIRE', key, counters.life) end
+  end
+end
+
 -- Shared by every script below. A job stands in exactly four sorted sets, each split by state and
 -- scored by its creation time: all jobs, its queue's, its task's, its owner's.
 local function index_keys(p, state, queue, task, owner)
@@ -92,8 +124,8 @@ local function observe(p, name, task, queue, ms)
 end
 
 -- What happened to a queue's jobs in ten seconds, for its rates; each such hash passes after five minutes.
-local function tally(p, queue, what, now)
-  add(p .. 'queues:tally:' .. math.floor(now / 10000), queue .. '\31' .. what, 1, 300)
+local function tally(p, queue, what, now, times)
+  add(p .. 'queues:tally:' .. math.floor(now / 10000), queue .. '\31' .. what, times or 1, 300)
 end
 
 -- After every change of a record that its followers are to see. `revision` counts them, so that whoever reads it twice can
@@ -208,6 +240,13 @@ local function stands(p, id, job, policy, now)
   return not (times[2] and job.attempts == '0' and now > tonumber(times[2]))
 end
 
+-- The job that stands for a call, if it is another one than `id`: its id and its record.
+local function standing(p, id, policy, hash, now)
+  local other = redis.call('GET', p .. 'unique:' .. hash)
+  local job = other and other ~= id and read(p .. 'job:' .. other)
+  if job and stands(p, other, job, policy, tonumber(now)) then return other, job end
+end
+
 -- Make a job stand for its equals. `text`: policy, hash, what to do about another that does so already ('refuse';
 -- 'leave' it; or cancel it and keep its record so many ms), when the job expires and until when it is published by
 -- another call ('-': none). In the latter case the other one is cancelled by that call (published.lua).
@@ -215,9 +254,8 @@ end
 local function lock(p, id, text, now, created_at, due)
   local policy, hash, action, expires, publishing = string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
   local name, key = p .. 'unique:' .. hash, p .. 'job:' .. id
-  local other = redis.call('GET', name)
-  local job = other and other ~= id and read(p .. 'job:' .. other)
-  if job and stands(p, other, job, policy, tonumber(now)) then
+  local other, job = standing(p, id, policy, hash, now)
+  if other then
     if action == 'refuse' then return other end
     if action == 'leave' then return nil end
     if publishing ~= '-' then
