@@ -26,7 +26,7 @@ from platform.unique import Unique
 from tasks import app, entrance
 
 #: A job ends after so many runs, and another follows: deaths are counted for each job, and three are its end.
-MOST_RUNS = 100
+MOST_RUNS = 50
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
