@@ -36,12 +36,14 @@ BROKER_AGNOSTIC = {
         "leases",
         "streams",
         "routing",
+        "sockets",
         "test_openapi.py",
         "test_docs_page.py",
         "test_sessions.py",
         "test_idempotency.py",
     ),
     *("test_client.py", "test_http_deadletters.py", "test_http_bad_input.py"),
+    *("test_revocations.py", "test_waiting.py", "test_tokens_of_keys.py"),
 }
 OURS = {"platform", "tasks", "web", "deploy"}
 #: Marks whose tests run one after the other.

@@ -75,6 +75,7 @@ class Position(msgspec.Struct, frozen=True):
     offset: int
 
 
+_entries = msgspec.json.Decoder(list[tuple[str, list[str]]])
 #: Finds the targets of changes that stand for a gap.
 Reroute = Callable[[Sequence[Committed]], Sequence[Entry]]
 
@@ -147,7 +148,7 @@ class Streams:
         the latest offset, that of the latest entry that is gone, the one up to which this is all, and the entries.
         """
         epoch, last, gone, position, entries = self._call("history", stream, after, upto, document, user)
-        return epoch, int(last), int(gone), int(position), entries
+        return epoch, int(last), int(gone), int(position), _entries.decode(entries)
 
     def counts(self) -> dict[str, int]:
         """``appended released held dropped resyncs rereads``; and of those appended ``groups`` and ``targets``."""

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from statistics import median
 
 from tests.chaos.deployment import Death, Deployment, Outage
 from tests.chaos.effects import Run
-from tests.chaos.report import report
+from tests.chaos.report import report, spread
 
 # A run that ended this long before its worker was killed must have been recorded and acknowledged, in seconds.
 SETTLED_S = 1.0
@@ -127,15 +126,9 @@ class Account:
     def recovery(self) -> str:
         alone = [recovery.took_s for recovery in self.recoveries if not recovery.met_outage]
         with_outage = [recovery.took_s for recovery in self.recoveries if recovery.met_outage]
-        return f"interrupted runs went on after {_spread(alone)}, those that met an outage after {_spread(with_outage)}"
+        return f"interrupted runs went on after {spread(alone)}, those that met an outage after {spread(with_outage)}"
 
     @property
     def slowest_recovery_s(self) -> float:
         """Where no outage came in between."""
         return max((recovery.took_s for recovery in self.recoveries if not recovery.met_outage), default=0)
-
-
-def _spread(times_s: Sequence[float]) -> str:
-    if not times_s:
-        return "– (none)"
-    return f"p50 {median(times_s):.1f} s, max {max(times_s):.1f} s ({len(times_s)})"

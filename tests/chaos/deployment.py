@@ -116,7 +116,7 @@ class Deployment:
 
     def start_worker(self, place: Place, **more: object) -> Worker:
         place.generation += 1
-        env = self._env(**more) | {"TOIL_LOG": str(self.effects.log), "TOIL_WORKER": place.name}
+        env = self.env(**more) | {"TOIL_LOG": str(self.effects.log), "TOIL_WORKER": place.name}
         args = ["-n", f"{place.name}@%h", "-l", "INFO", f"--concurrency={self.concurrency}"]
         args += ["-Q", place.queues] if place.queues else []
         place.worker = Worker(args, self.folder / f"{place.name}.log", env)
@@ -146,15 +146,16 @@ class Deployment:
 
     def _start_web(self) -> None:
         port = processes.free_port()
-        self.web = Web([], self.folder / "web.log", self._env(http_port=port, web_workers=1), port)
+        self.web = Web([], self.folder / "web.log", self.env(http_port=port, web_workers=1), port)
         self.key = self.run(ADD_OPERATOR).strip()
         self.web.wait_until_ready()
 
     def run(self, program: str, *args: object) -> str:
         """What a Python program with the deployment's settings prints."""
-        return processes.succeed(sys.executable, "-c", program, *args, env=self._env())
+        return processes.succeed(sys.executable, "-c", program, *args, env=self.env())
 
-    def _env(self, **more: object) -> dict[str, str]:
+    def env(self, **more: object) -> dict[str, str]:
+        """Of each of its programs; ``more`` are settings of one alone."""
         own = {"PYTHONPATH": str(self.folder), "TEST_CLOCK_FILE": str(self._clock)}
         return processes.environment(self.settings | more) | own
 

@@ -24,9 +24,14 @@ Versions = dict[str, list[dict[str, Any]]]
 
 def histories_of(deployment: Deployment) -> Histories:
     """A reader of the deployment's streams; one for each thread."""
-    known = {name: value for name, value in deployment.settings.items() if name in Settings.model_fields}
-    config = Settings(**{**known, "imports": ()})
+    config = settings_of(deployment)
     return Histories(Streams(connect(deployment.records.url, config, timeout_s=20), config))
+
+
+def settings_of(deployment: Deployment) -> Settings:
+    """The deployment's, for this process."""
+    known = {name: value for name, value in deployment.settings.items() if name in Settings.model_fields}
+    return Settings(**{**known, "imports": ()})
 
 
 class Reader(threading.Thread):

@@ -22,10 +22,13 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while not self._stopping.wait(self._chance.uniform(*self._between)):
             try:
-                place = self._chance.choice(self._deployment.places)
-                self._deployment.kill_worker(place, whole_group=self._chance.random() < 2 / 3)
+                self._kill()
             except Exception as exc:  # shown by the test
                 self.errors.append(repr(exc))
+
+    def _kill(self) -> None:
+        place = self._chance.choice(self._deployment.places)
+        self._deployment.kill_worker(place, whole_group=self._chance.random() < 2 / 3)
 
     def stop(self) -> None:
         self._stopping.set()

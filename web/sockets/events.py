@@ -51,7 +51,6 @@ STATUS = {"forbidden": 403, "unknown_model": 404, "not_found": 404, "too_many": 
 #: In an event's id, of a channel whose first event has not come.
 NOWHERE = "."
 _OFFSET = re.compile("[0-9]{1,16}")
-LOC = {"bad_filter": "filter", "bad_since": "since", "bad_channel": "model"}
 
 
 class EventsQuery(BaseModel):
@@ -90,8 +89,9 @@ def events(query: EventsQuery) -> Any:
     topics = [_topic(wish) for wish in wishes]
     places = _places(request.headers.get("Last-Event-ID") or query.since, len(topics))
     _check_places(places)
-    sock = request.environ["gunicorn.socket"]
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    sock = request.environ.get("gunicorn.socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     reader = _Reader(server(), g.caller, dict(zip(topics, places, strict=True)), sock)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(reader.stream(), headers=headers, content_type="text/event-stream")
@@ -100,12 +100,20 @@ def events(query: EventsQuery) -> Any:
 def _wishes(query: EventsQuery) -> list[Wish]:
     found = []
     if query.model is not None:
-        filter_ = _json(query.filter, "filter") if query.filter else None
-        found.append(Wish(channel=Channel(query.model, query.id, query.userId), filter=filter_))
+        found.append(Wish(channel=Channel(query.model, query.id, query.userId), filter=_filter(query.filter)))
+    elif query.id or query.userId or query.filter:
+        raise _invalid("model", "say which model's documents are meant")
     for kind in ("room", "job", "batch"):
         if (name := getattr(query, kind)) is not None:
             found.append(Wish(**{kind: name}))
     return found
+
+
+def _filter(text: str | None) -> dict[str, Any] | None:
+    found = _json(text, "filter") if text else {}
+    if not isinstance(found, dict):
+        raise _invalid("filter", 'is an object, such as {"status":"open"}')
+    return found or None
 
 
 def _json(text: str, name: str) -> Any:
@@ -121,7 +129,8 @@ def _topic(wish: Wish) -> Topic:
     except Refused as exc:
         if exc.code in STATUS:
             raise Problem(STATUS[exc.code], exc.message) from exc
-        raise _invalid(LOC.get(exc.code, "model"), exc.message) from exc
+        name = "filter" if exc.code == "bad_filter" else "room" if wish.room is not None else "model"
+        raise _invalid(name, exc.message) from exc
 
 
 def _places(said: str | None, channels: int) -> list[Any]:
@@ -276,6 +285,8 @@ class _Reader:
     def _cut(self) -> None:
         """Whoever sends, and waits for a peer that takes nothing, is let go; nothing stays behind in the kernel."""
         self._end()
+        if self._sock is None:
+            return
         with suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._sock.shutdown(socket.SHUT_RDWR)

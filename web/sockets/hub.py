@@ -9,31 +9,30 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import gevent
-from gevent.lock import BoundedSemaphore
 
 from platform import store
 from platform.errors import BrokerUnavailable
 from platform.routing.subscriptions import Subscriptions
 from platform.settings import Settings
 from platform.streams.delivery import Position, Streams
-from platform.streams.history import Histories, History, position_of
+from platform.streams.history import Histories, position_of
 from web.sockets.audience import Audience, Follower, Item, items_of
 from web.sockets.feed import Feed, FeedLost
 from web.sockets.membership import Membership
 from web.sockets.metrics import FRAMES
 from web.sockets.outgoing import Outgoing, outgoing
+from web.sockets.parts import Parts
 from web.sockets.topics import Device, Start, Streamed
 
 log = logging.getLogger(__name__)
 
 #: Frames of history sent before others get a turn.
 PART = 200
-#: Parts of histories read at a time. Each takes a connection to the store, of which the whole process has a hundred,
-#: and a thousand clients may come back at once.
-MOST_READING = 16
+#: Entries looked at before others get a turn: some milliseconds, if a filter is tested on each.
+TURN = 200
 RETRY_S = 0.3
 FORGOTTEN = "what was missed is not known any more"
 
@@ -44,11 +43,20 @@ class Reader(Follower, Protocol):
     def wait_until_taken(self) -> None: ...
 
 
+class Missed(NamedTuple):
+    """Frames somebody missed, and where they end; ``is_whole`` and ``is_complete`` as in ``Entries``."""
+
+    position: Position
+    is_whole: bool
+    is_complete: bool
+    frames: list[Outgoing]
+
+
 class Hub:
     """``follow`` and ``leave`` are for followers; ``run`` is called once, in a greenlet of its own."""
 
     def __init__(self, config: Settings, registry: Subscriptions, kept: Streams):
-        self.histories = Histories(kept)
+        self.parts = Parts(Histories(kept))
         self.membership = Membership(registry)
         self.feed = Feed(config, self._clock_us, self._take)
         self._client = kept.client
@@ -56,7 +64,6 @@ class Hub:
         self._by_stream: dict[str, set[Audience]] = defaultdict(set)
         self._epochs: dict[str, str] = {}
         self._catching_up: set[gevent.Greenlet] = set()
-        self._reading = BoundedSemaphore(MOST_READING)
         self._is_closed = False
 
     # -- for followers
@@ -67,19 +74,18 @@ class Hub:
         With ``since`` (None: from now on) what is kept after that is pushed first. Raises BadPosition,
         BrokerUnavailable; then nothing is followed.
         """
-        if since is not None:
-            position_of(since)
+        place = None if since is None else position_of(since)
         audience = self._audience(topic)
         newcomer = audience.enter(follower)
         try:
             self.membership.wait(topic.group)
-            if since is None:
+            if place is None:
                 upto = self._begin_now(topic, started)
             else:
-                upto = self._begin_since(follower, topic, since, started)
+                upto = self._begin_since(follower, audience, place, started)
                 while newcomer.is_behind:
                     newcomer.begin_again()
-                    upto = self._read_on(follower, topic, upto)
+                    upto = self._read_on(follower, audience, upto)
         except BaseException:
             self.leave(follower, topic)
             raise
@@ -129,6 +135,7 @@ class Hub:
     def _hear(self) -> None:
         """Until the feed is lost or the hub closed; under another name if this one was swept."""
         while not self._is_closed:
+            self.parts.forget_old()
             if self.membership.step(self._certain_clock()):
                 self.feed.read()
             else:
@@ -231,8 +238,7 @@ class Hub:
             audience.certain = max(audience.certain, position.offset)
 
     def _catch_up_part(self, stream: str, audiences: list[Audience], since: Position) -> tuple[Position, bool]:
-        with self._reading:
-            read = self.histories.entries(stream, since)
+        read = self.parts.entries(stream, since)
         is_same = self._epochs.setdefault(stream, read.position.epoch) == read.position.epoch
         self._epochs[stream] = read.position.epoch
         if not (read.is_whole and is_same):
@@ -260,44 +266,51 @@ class Hub:
     # -- newcomers
 
     def _begin_now(self, topic: Streamed, started: Callable[[Start], None]) -> Position:
-        with self._reading:
-            position = self.histories.now(topic.stream)
+        position = self.parts.now(topic.stream)
         self._epochs.setdefault(topic.stream, position.epoch)
         started(Start(position, recovered=True))
         return position
 
     def _begin_since(
-        self, follower: Reader, topic: Streamed, since: object, started: Callable[[Start], None]
+        self, follower: Reader, audience: Audience, since: Position, started: Callable[[Start], None]
     ) -> Position:
-        read = self._history(topic, since)
-        self._epochs.setdefault(topic.stream, read.epoch)
+        missed = self._missed(audience, since)
+        self._epochs.setdefault(audience.topic.stream, missed.position.epoch)
         # All frames that follow are behind this place; without any it is the latest one that is known.
-        stands = position_of(since).offset if read.frames else read.offset
-        started(Start(Position(read.epoch, stands), read.recovered))
-        return self._push_all(follower, topic, read)
+        stands = since.offset if missed.frames else missed.position.offset
+        started(Start(Position(missed.position.epoch, stands), missed.is_whole))
+        return self._push_all(follower, audience, missed)
 
-    def _read_on(self, follower: Reader, topic: Streamed, position: Position) -> Position:
-        read = self._history(topic, position)
-        if not read.recovered:
+    def _read_on(self, follower: Reader, audience: Audience, since: Position) -> Position:
+        missed = self._missed(audience, since)
+        if not missed.is_whole:
             follower.restart(FORGOTTEN)
-        return self._push_all(follower, topic, read)
+        return self._push_all(follower, audience, missed)
 
-    def _history(self, topic: Streamed, since: object) -> History:
-        with self._reading:
-            return topic.history(self.histories, since, PART)
-
-    def _push_all(self, follower: Reader, topic: Streamed, read: History) -> Position:
-        epoch = read.epoch
+    def _push_all(self, follower: Reader, audience: Audience, missed: Missed) -> Position:
         while True:
-            for frame in read.frames:
+            for frame in missed.frames:
                 follower.wait_until_taken()
-                follower.push(Outgoing(topic.told, frame.offset, frame.text))
-            if read.is_complete:
-                return Position(epoch, read.offset)
+                follower.push(frame)
+            if missed.is_complete:
+                return missed.position
             gevent.sleep(0)
-            read = self._history(topic, Position(epoch, read.offset))
-            if not read.recovered:
+            missed = self._missed(audience, missed.position)
+            if not missed.is_whole:
                 follower.restart(FORGOTTEN)
+
+    def _missed(self, audience: Audience, since: Position) -> Missed:
+        read, frames = self.parts.entries(audience.topic.stream, since), list[Outgoing]()
+        is_whole = read.is_whole and since.offset <= read.position.offset  # else the store lost what was seen
+        for number, (offset, fields) in enumerate(read.kept, 1):
+            if (frame := audience.frame_of(offset, fields)) is not None:
+                frames.append(frame)
+            if number % TURN == 0:
+                gevent.sleep(0)
+            if len(frames) == PART:
+                is_complete = read.is_complete and number == len(read.kept)
+                return Missed(Position(read.position.epoch, offset), is_whole, is_complete, frames)
+        return Missed(read.position, is_whole, read.is_complete, frames)
 
     def _audience(self, topic: Streamed | Device) -> Audience:
         group = topic.group

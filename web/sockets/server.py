@@ -235,9 +235,19 @@ def _revoke(session: Any, member: str, at_ms: int) -> None:
         session.revoke()
 
 
-@cache
+_making = threading.Lock()
+
+
 def server() -> Server:
     """This process's sockets; the first call starts their greenlets."""
+    if is_running():
+        return _server()
+    with _making:  # making it asks the store, and of several who connect first each would make one
+        return _server()
+
+
+@cache
+def _server() -> Server:
     made = Server(settings())
     made.start()
     return made
@@ -245,10 +255,10 @@ def server() -> Server:
 
 def drain() -> None:
     """Send this process's sockets away, if it has any."""
-    if server.cache_info().currsize:
-        server().drain()
+    if is_running():
+        _server().drain()
 
 
 def is_running() -> bool:
     """Whether this process has sockets, or had."""
-    return bool(server.cache_info().currsize)
+    return bool(_server.cache_info().currsize)

@@ -9,7 +9,6 @@ from platform.documents.filters import Filter
 from platform.routing.rooms import room_channel, room_stream
 from platform.routing.subscriptions import Group
 from platform.streams.delivery import Position
-from platform.streams.history import Histories, History
 from platform.streams.names import View
 
 
@@ -28,10 +27,6 @@ class Documents:
     @property
     def stream(self) -> str:
         return self.view.stream
-
-    def history(self, histories: Histories, since: object, limit: int) -> History:
-        """What followers were told after a place; raises BadPosition, BrokerUnavailable."""
-        return histories.read(self.view.channel, since, self.filter, limit, told=self.told)
 
 
 @dataclass(frozen=True)
@@ -52,9 +47,6 @@ class Room:
     @property
     def stream(self) -> str:
         return room_stream(self.app_id, self.name)
-
-    def history(self, histories: Histories, since: object, limit: int) -> History:
-        return histories.read_other(self.stream, self.told, since, limit)
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,28 @@ class Answer:
 
 
 class RawClient:
-    """One TCP connection, with a deadline of 10 s for everything it waits for."""
+    """One TCP connection, with a deadline of 10 s for everything it waits for.
 
-    def __init__(self, port: int):
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    With ``window_bytes`` the kernel keeps only so much for it before the server has to wait.
+    """
+
+    def __init__(self, port: int, window_bytes: int | None = None):
+        self._sock = socket.socket()
+        self._sock.settimeout(TIMEOUT_S)
+        if window_bytes is not None:  # before the connection is made, or it changes nothing
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
+        try:
+            self._sock.connect(("127.0.0.1", port))
+        except OSError:
+            self._sock.close()
+            raise
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._sock.makefile("rb")
+
+    @property
+    def port(self) -> int:
+        """This end's."""
+        return int(self._sock.getsockname()[1])
 
     def send(self, data: bytes) -> None:
         self._sock.sendall(data)
@@ -97,6 +113,15 @@ class RawClient:
         wide = {126: 2, 127: 8}.get(second)
         length = second if wide is None else int.from_bytes(self._exactly(wide), "big")
         return Frame(first & 0x0F, self._exactly(length))
+
+    def lines(self, until: bytes) -> list[bytes]:
+        """Whole lines, up to and with the first that begins so."""
+        found = [self._stream.readline()]
+        while not found[-1].startswith(until):
+            found.append(self._stream.readline())
+            if not found[-1]:
+                raise ConnectionError(f"the stream ended after {found}")
+        return found
 
     def read_close(self) -> int | None:
         """The code of the close frame that comes next and is the last of all."""
