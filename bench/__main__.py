@@ -17,7 +17,13 @@ from bench import machine, report
 from bench.measures import BenchmarkFailed, Options
 
 #: Name to module; the module is imported when the benchmark is asked for.
-BENCHMARKS = {"jobs": "bench.jobs", "pipeline": "bench.pipeline", "routing": "bench.routing"}
+BENCHMARKS = {
+    "jobs": "bench.jobs",
+    "latency": "bench.latency",
+    "pipeline": "bench.pipeline",
+    "routing": "bench.routing",
+    "sockets": "bench.sockets",
+}
 RESULTS = Path(__file__).parent / "results"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
