@@ -43,7 +43,7 @@ lock: .venv/.installed-dev  ## the lock files anew from pyproject.toml; ARGS=--u
 	$(LOCK) bench/requirements.in -c requirements.lock -o bench/requirements.lock $(ARGS)
 
 clean:  ## remove what make made; your data in var/ stay
-	rm -rf .venv bench/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.venv bench/.node build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself comes last and without dependencies: pip accepts no hash for a folder.

@@ -21,8 +21,10 @@ BENCHMARKS = {
     "jobs": "bench.jobs",
     "bulk": "bench.bulk",
     "batches": "bench.batches",
+    "latency": "bench.latency",
     "pipeline": "bench.pipeline",
     "routing": "bench.routing",
+    "sockets": "bench.sockets",
 }
 RESULTS = Path(__file__).parent / "results"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
