@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from bench.measures import BenchmarkFailed, System
 from bench.place import Place
 from tests.processes import Program, Web, environment, free_port, run, script
+
+Turner = TypeVar("Turner")
 
 PEERS = Path(__file__).parent / ".venv" / "bin"
 PLATFORM_MODULE = "bench.systems.platform_tasks"
@@ -52,8 +55,8 @@ class Entrant:
         return Program([path, *arguments], place.log(self.system.key), self.environment(place), place.folder)
 
 
-def schedule(entrants: Sequence[Entrant], repeat: int) -> Iterator[tuple[int, Entrant]]:
-    """Each entrant's turns, with the number of its round; in every round another one begins."""
+def schedule(entrants: Sequence[Turner], repeat: int) -> Iterator[tuple[int, Turner]]:
+    """Each one's turns, with the number of its round; in every round another one begins."""
     for index in range(repeat):
         shift = index % len(entrants)
         for entrant in (*entrants[shift:], *entrants[:shift]):

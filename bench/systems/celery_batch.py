@@ -2,6 +2,8 @@
 
 from bench.systems.celery_tasks import DISTRIBUTION, app, job
 
+app.conf.task_default_queue = "batched"
+
 __all__ = ["DISTRIBUTION", "submit_many"]
 
 

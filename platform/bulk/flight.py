@@ -43,6 +43,7 @@ class Flight:
         self.batch = batch
         self._records = records
         self._arguments: tuple[Any, ...] = (0, records.prefix, batch.packed())
+        batch.messages.clear()
         self._connection: Any = None
         self._trouble: Exception | None = None
         self._may_have_arrived = False

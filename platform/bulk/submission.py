@@ -9,7 +9,7 @@ from typing import Any
 
 from platform.bulk import direct
 from platform.bulk.batch import Batch, kind_of
-from platform.bulk.calls import Call, Reader
+from platform.bulk.calls import Call, NotAnItem, Reader
 from platform.bulk.flight import Flight
 from platform.bulk.ids import Ids, new_key
 from platform.bulk.report import BulkFailed, ChunkFailed, Submitted
@@ -35,15 +35,18 @@ class Collected(Outbox):
     """Takes what a chunk may carry: all but unique jobs that somebody is to be told of now.
 
     Not ``is_scripted``: records and queues are apart, and unique jobs that may run at once are published as ever.
+    ``is_whole``: nothing may be published by itself.
     """
 
-    def __init__(self, is_scripted: bool):
+    def __init__(self, is_scripted: bool, is_whole: bool):
         super().__init__()
-        self._is_scripted = is_scripted
+        self._is_scripted, self._is_whole = is_scripted, is_whole
 
     def takes(self, job: NewJob, is_waited_for: bool) -> bool:
         if job.lock is None:
             return True
+        if is_waited_for and self._is_whole:
+            raise NotAnItem("a unique job with a callback is published by itself; submit it without all_or_none")
         return not is_waited_for and (self._is_scripted or job.ready_at_ms is not None)
 
 
@@ -102,15 +105,17 @@ class Submission:
         self._is_scripted = self._is_beside or chunk_size is None
         self._tags = Ids(new_key())
         self._lasting: dict[Any, Template] = {}
-        self._place = -1
+        self._place: int | None = None
         self._chunk = self._new_chunk()
         self._sent: tuple[Chunk, Flight | None] | None = None
 
     def run(self, items: Iterable[Any]) -> Submitted:
         """Raises BulkFailed."""
         try:
-            for self._place, item in enumerate(items):
-                self._add(self._place, self._reader.read(item))
+            for place, item in enumerate(items):
+                self._place = place
+                self._add(place, self._reader.read(item))
+                self._place = None
                 if self._is_full():
                     self._send()
             self._send()
@@ -127,6 +132,8 @@ class Submission:
     # -- from a call to a row
 
     def _add(self, place: int, call: Call) -> None:
+        if not self._chunk.count:
+            self._chunk = self._new_chunk()  # its time begins now: items may be long in coming
         job_id = self.submitted.choose(place, call.task_id)
         known = self._template(call)
         if known is not None:
@@ -154,10 +161,12 @@ class Submission:
     def _collect(self, call: Call, place: int, job_id: str) -> None:
         """Let Celery make the message; the next one like it need not be."""
         if _ELSEWHERE & call.options.keys() or getattr(call.task, "exchange", None):
+            if self._size is None:
+                raise NotAnItem("a job for an exchange is published by itself; submit it without all_or_none")
             found: list[Posted] = []
             answer = call.apply(job_id)
         else:
-            with collecting(Collected(self._is_scripted)) as outbox:
+            with collecting(Collected(self._is_scripted, self._size is None)) as outbox:
                 answer = call.apply(job_id)
             found = outbox.taken()
         actual = getattr(answer, "id", job_id)
@@ -189,7 +198,7 @@ class Submission:
     def _learn(self, call: Call, posted: Posted) -> None:
         """A template for calls like this one: for this chunk, and for all where nothing counts from its time."""
         chunk = self._chunk
-        if not chunk.is_plain or not is_plain_call(call) or posted in chunk.direct:
+        if not chunk.is_plain or not is_plain_call(call) or chunk.direct or len(chunk.templates) >= MOST_TEMPLATES:
             return
         try:
             key = key_of(call, self._reader.options)
@@ -274,8 +283,7 @@ class Submission:
             return self._failed(failed)
         except Exception as second:  # noqa: BLE001 - of whoever hears of progress; the first error is the one to tell
             exc.add_note(f"and then: {_why(second)}")
-        place = self._place if self._place >= 0 else None
-        return BulkFailed(_why(exc), self.submitted, self._chunk.alone, (), self._chunk.waiting, place)
+        return BulkFailed(_why(exc), self.submitted, self._chunk.alone, (), self._chunk.waiting, self._place)
 
 
 def _why(exc: BaseException | None) -> str:

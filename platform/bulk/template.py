@@ -8,10 +8,13 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
-from operator import itemgetter
+from operator import attrgetter, itemgetter
+from types import ModuleType
 from typing import Any
 
+import celery.app.base
 import celery.app.task
+import kombu.messaging
 from celery import signals
 from celery.utils.saferepr import saferepr
 
@@ -27,7 +30,12 @@ from platform.task import Task
 _NOTHING_FOLLOWS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 #: Options whose meaning does not change from one job to the next of a chunk.
 _ALIKE = frozenset({"queue", "priority", "countdown", "eta", "expires", "headers", "owner", "app_id", "max_retries"})
-_CELERYS = celery.app.task.__file__
+#: Functions in whose place tracing libraries put their own.
+_WRAPPABLE = (
+    (celery.app.task, "Task.apply_async"),
+    (celery.app.base, "Celery.send_task"),
+    (kombu.messaging, "Producer.publish"),
+)
 _BODY, _ID, _ARGS, _KWARGS, _TAG = range(5)
 
 
@@ -42,7 +50,7 @@ def is_plain(app: Any) -> bool:
         and tuple(conf.task_routes or ()) == (route,)
         and type(app.amqp) is AMQP
         and "send_task" not in vars(app)
-        and _is_celerys(Task.apply_async)
+        and all(map(_is_their_own, _WRAPPABLE))
     )
 
 
@@ -65,10 +73,10 @@ def _is_stock(kind: type) -> bool:
     return issubclass(kind, Task) and all(getattr(kind, name) is getattr(Task, name) for name in _OVERRIDABLE)
 
 
-def _is_celerys(function: Any) -> bool:
-    """Tracing libraries put functions of their own into Celery's classes."""
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename == _CELERYS
+def _is_their_own(place: tuple[ModuleType, str]) -> bool:
+    module, name = place
+    code = getattr(attrgetter(name)(module), "__code__", None)
+    return code is not None and code.co_filename == module.__file__
 
 
 def key_of(call: Call, shared: Mapping[str, Any]) -> Any:

@@ -216,7 +216,7 @@ def test_a_short_run_of_many_jobs_at_once(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     kept = json.loads((tmp_path / "bulk.json").read_text())
     measured = kept["systems"]["platform"]["measured"]
-    assert (kept["parameters"]["jobs"], set(measured), len(measured["bulk"]["samples"])) == (200, {"bulk"}, 2)
+    assert (kept["parameters"]["jobs"], set(measured), len(measured["bulk"]["samples"])) == (200, {"bulk", "cpu"}, 2)
 
 
 @pytest.mark.packaging

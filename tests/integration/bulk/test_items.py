@@ -88,6 +88,27 @@ def test_all_or_none_is_none_where_one_is_bad(records: Ledger) -> None:
     assert records.list().total == 0
 
 
+@pytest.mark.parametrize(
+    "item",
+    [bulky.single.s(1).set(link=bulky.add.s(1)), bulky.add.s(1).set(exchange="amq.direct", routing_key="x")],
+    ids=["callback", "exchange"],
+)
+def test_what_would_be_published_by_itself_is_refused_where_all_or_none_is_asked_for(
+    item: Any, records: Ledger
+) -> None:
+    with pytest.raises(BulkFailed, match="submit it without all_or_none"):
+        submit_many(None, [bulky.add.s(1), item], all_or_none=True)
+    assert records.list().total == 0
+
+
+def test_a_unique_job_with_a_callback_is_published_by_itself(records: Ledger) -> None:
+    standing = bulky.single.delay(1).id
+    linked = [bulky.single.s(number).set(link=bulky.add.s(1)) for number in (1, 2)]
+    ids = list(submit_many(None, [bulky.add.s(1), *linked]))
+    states = [records.get(job_id).state for job_id in [standing, *ids]]
+    assert states == ["pending", "pending", "failed", "pending"]
+
+
 def test_equal_calls_of_a_unique_task_are_one_job(records: Ledger) -> None:
     first = bulky.single.delay(0).id
     submitted = submit_many(bulky.single, [(0,), (1,), (1,), (2,)], chunk_size=3)

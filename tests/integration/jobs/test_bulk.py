@@ -95,6 +95,14 @@ def test_records_indexes_messages_and_bells_are_those_of_single_calls(
     assert messages(heard) == told
 
 
+def test_whoever_follows_a_job_before_there_is_one_hears_of_it(ledger: Ledger, client: redis.Redis) -> None:
+    with client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe(ledger.channel("j007"))
+        channel.get_message(timeout=1)
+        flown(ledger, batch_of(*(new(name) for name in NAMES)))
+        assert messages(channel) == [(ledger.channel("j007"), "pending")]
+
+
 def test_jobs_of_several_kinds_keep_their_order(ledger: Ledger, client: redis.Redis) -> None:
     jobs = [new(name, task=f"t{index % 3}") for index, name in enumerate(NAMES)]
     flown(ledger, batch_of(*jobs))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import Celery, signals
 from celery import Task as CeleryTask
-from celery import signals
 from celery.utils.saferepr import saferepr
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu import Producer
 
 from platform.bulk.calls import Call, Reader
 from platform.bulk.template import Template, is_plain, is_plain_call, key_of, template_of
@@ -137,12 +139,18 @@ def test_nothing_is_plain_under_a_configuration_that_has_a_say(
     assert not is_plain(app)
 
 
-def test_nothing_is_plain_where_a_library_wraps_celerys_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [(CeleryTask, "apply_async"), (Celery, "send_task"), (Producer, "publish")], ids=str
+)
+def test_nothing_is_plain_where_a_library_wraps_their_own(
+    kind: type, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As tracing libraries do."""
-    stock = CeleryTask.apply_async
+    stock = getattr(kind, name)
 
+    @functools.wraps(stock)
     def traced(*args: Any, **options: Any) -> Any:
         return stock(*args, **options)
 
-    monkeypatch.setattr(CeleryTask, "apply_async", traced)
+    monkeypatch.setattr(kind, name, traced)
     assert not is_plain(app)
