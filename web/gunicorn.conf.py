@@ -25,7 +25,8 @@ except _SettingsError as exc:
     raise SystemExit(f"Error: {exc}") from exc
 
 # prometheus_client decides when it is imported, in the workers, whether processes share their numbers.
-_metrics = _settings.data_dir / "metrics" / "web"
+# Of its own: processes of the other role may run on the same folder.
+_metrics = _settings.data_dir / "metrics" / ("web" if _settings.web_role == "all" else f"web-{_settings.web_role}")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 _metrics.mkdir(parents=True, exist_ok=True)
 

@@ -180,7 +180,7 @@ class Connection:
         elif self._out is not None and now - self._waiting_since > self._limits.write_s:
             self.cut(CloseCode.TOO_SLOW, "nothing was taken for too long")
         elif now - self._heard_at > 2 * self._limits.ping_s:
-            self._lose()
+            self._lose(is_dead=True)
         elif not self._is_asked and now - self._heard_at > self._limits.ping_s:
             self._is_asked = True
             self.send(PING_FRAME)
@@ -277,8 +277,8 @@ class Connection:
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
-    def _lose(self) -> None:
-        """The end of the connection, however it came about."""
+    def _lose(self, is_dead: bool = False) -> None:
+        """The end of the connection, however it came about; ``is_dead``: nobody is going to take what was sent."""
         if self._sock is None:
             return
         self.is_open, self.by_peer = False, self.by_peer or self.is_open
@@ -287,7 +287,7 @@ class Connection:
         if self._writer is not None:
             self._writer.stop()
             self._writer.close()
-        if self._out is not None:  # nothing stays behind in the kernel
+        if self._out is not None or is_dead:  # nothing stays behind in the kernel
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._sock.close()

@@ -82,12 +82,14 @@ def let_in() -> None:
         raise Problem(503, exc.why, headers={"Retry-After": str(math.ceil(exc.retry_after_s))}) from exc
 
 
-def is_own_origin(origin: str | None) -> bool:
-    """Whether a page of that origin may connect: one of this host's, of PLATFORM_CORS_ORIGINS, or no page at all."""
-    if origin is None:
-        return True
-    allowed = settings().cors_origins
-    return _host_of(origin) == request.host or origin in allowed or "*" in allowed
+def may_connect(origin: str | None) -> bool:
+    """Whether a page of that origin may: one of this host's, of PLATFORM_CORS_ORIGINS, or no page at all."""
+    return origin is None or _is_trusted(origin) or "*" in settings().cors_origins
+
+
+def _is_trusted(origin: str) -> bool:
+    """Whether what a browser sends by itself counts on such a page; ``*`` names nobody."""
+    return _host_of(origin) == request.host or origin in settings().cors_origins
 
 
 def _host_of(origin: str) -> str | None:
@@ -116,14 +118,14 @@ def _taken() -> tuple[Any, bytes]:
 def _caller() -> tuple[Caller | None, tuple[int, str] | None]:
     """Who connects, None if that will be said; or the code and reason with which it is closed at once."""
     origin = request.headers.get("Origin")
-    if not is_own_origin(origin):
+    if not may_connect(origin):
         return None, (CloseCode.FORBIDDEN, f"pages of {origin} may not connect; PLATFORM_CORS_ORIGINS names who may")
     try:
         credential = bearer(request) or request.args.get("token")
         if credential:
             return caller_from(credential, tokens=True), None
         cookie = request.cookies.get(COOKIE)
-        return (from_cookie(cookie) if cookie and origin else None), None
+        return (from_cookie(cookie) if cookie and origin and _is_trusted(origin) else None), None
     except BadToken as exc:
         return None, (CloseCode.UNAUTHORIZED, str(exc))
     except HTTPException:

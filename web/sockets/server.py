@@ -76,7 +76,7 @@ class Server:
 
     def start(self) -> None:
         for duty in (self.hub.run, self.hub.membership.run, self._check, self._follow_revocations):
-            gevent.spawn(duty)
+            gevent.spawn(_for_ever, duty)
 
     # -- coming and going
 
@@ -233,6 +233,16 @@ def _revoke(session: Any, member: str, at_ms: int) -> None:
     """Unless it is a device's that came with a newer token."""
     if not member.startswith("device:") or at_ms > session.caller.device_revoked_at:
         session.revoke()
+
+
+def _for_ever(duty: Callable[[], None]) -> None:
+    """A duty that ended by an error begins again: thousands of sockets hang on it."""
+    while True:
+        try:
+            return duty()
+        except Exception:  # the edge of the greenlet
+            log.exception("a duty of the sockets failed; it begins again")
+        gevent.sleep(CHECK_S)
 
 
 _making = threading.Lock()

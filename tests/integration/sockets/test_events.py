@@ -291,7 +291,7 @@ def test_the_tokens_scope_holds(ann: httpx2.Client, shop_web: Web, room: str) ->
 def test_a_reader_is_ended_when_its_token_is_over(
     shop: Shop, ann: httpx2.Client, shop_web: Web, read: Read, room: str
 ) -> None:
-    user, ends_at = account_of(ann), int(time.time()) + 2
+    user, ends_at = account_of(ann), int(time.time()) + 3
     with shop.as_own_settings():
         from web.tokens import Purpose, sign, token_claims
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -14,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.integration.conftest import Shop
-from tests.integration.sockets.conftest import Client, Connect, Inside, metric, on_its_way, token_of
+from tests.integration.sockets.conftest import Client, Connect, Inside, on_its_way, token_of
 from tests.integration.sockets.rawclient import CLOSE, RawClient
 from tests.processes import Web
 from tests.waiting import eventually
@@ -177,7 +176,16 @@ def test_who_never_reads_is_cut_off_in_time_and_nothing_of_its_stays_behind(
     assert [frame["data"] for frame in told[9:]] == [f"meanwhile {n}" for n in range(len(told) - 9)]
     found, _ = read_to_its_end(late)
     assert found == said[: len(found)]
-    assert eventually(lambda: metric(shop_web, "platform_socket_waiting_bytes") == 0)
+
+
+def test_who_answers_no_ping_is_let_go_and_nothing_of_its_stays_behind(
+    shop: Shop, slow: Slow, inside: Inside, room: str
+) -> None:
+    web = shop.start_web(socket_ping_s=1)
+    silent = slow(web, room, window_bytes=4_096)
+    inside.publish(room, "x" * 100_000)  # the kernel takes it all, and the peer does not
+    assert eventually(lambda: on_its_way(web, silent.port))
+    assert eventually(lambda: on_its_way(web, silent.port) is None)
 
 
 def test_what_was_lost_by_being_slow_is_told_after_coming_back(
@@ -207,15 +215,10 @@ def test_a_reader_of_events_that_never_reads_is_cut_off_in_time(
     ann: httpx2.Client, shop_web: Web, fast: Join, inside: Inside, room: str
 ) -> None:
     prompt = fast(shop_web, room)
-    with socket.create_connection(("127.0.0.1", shop_web.port), timeout=20) as late:
-        request = f"GET /events?room={room}&token={token_of(ann)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        late.sendall(request.encode())
-        assert late.recv(12) == b"HTTP/1.1 200"
-        assert eventually(lambda: metric(shop_web, "platform_event_readers") == 1)
-        inside.publish(room, "begun")
-        prompt.told(1)
+    with RawClient(shop_web.port, window_bytes=4_096) as late:
+        late.send(f"GET /events?room={room}&token={token_of(ann)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        late.lines(until=b"data: ")
         inside.publish(room, *messages(40, 100_000))
         prompt.told(40)
-        port = late.getsockname()[1]
-        assert eventually(lambda: on_its_way(shop_web, port) is None, WRITE_S + 4)
-        assert eventually(lambda: metric(shop_web, "platform_event_readers") == 0)
+        assert on_its_way(shop_web, late.port)
+        assert eventually(lambda: on_its_way(shop_web, late.port) is None, WRITE_S + 4)

@@ -9,7 +9,6 @@ import msgspec
 from platform.errors import PlatformError, did_you_mean
 
 Ref = int | str
-MOST_RESUMED = 10_000
 
 
 class Refused(PlatformError):
