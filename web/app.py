@@ -19,7 +19,6 @@ from web import (
     bulk,
     deadletters,
     functions,
-    jobs,
     models,
     problems,
     queues,
@@ -34,8 +33,7 @@ from web.sockets import endpoint, events
 
 EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
-    jobs.routes,
-    bulk.routes,
+    bulk.routes,  # those of web.jobs, with one more
     batches.routes,
     queues.routes,
     schedules.routes,
