@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from platform.routing.subscriptions import Group
 from platform.streams.delivery import Position
@@ -13,8 +14,8 @@ from platform.streams.history import Histories, History
 from tests.chaos.listeners import Answer, Crowd, Following
 from tests.waiting import eventually
 
-#: After everything has been told it is heard by everybody within this, in seconds.
-HEARING_S = 120
+#: Once everything has been told and nobody has heard anything for so long, nothing more will come, in seconds.
+SILENCE_S = 30
 
 
 @dataclass
@@ -63,7 +64,8 @@ class Hearing:
     lost: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def compare(self) -> None:
+        """Find what is lost or wrong."""
         for one in self.followed:
             self._compare(one, self.lines[one.group.key])
             self.wrong += [f"{one.told}: {answer}" for answer in one.answers if not self._is_honest(answer)]
@@ -77,13 +79,13 @@ class Hearing:
         return sum(one.repeated for one in self.followed)
 
     @property
-    def answers(self) -> list[bool]:
-        """Whether they came back to all that they had missed, of each time they came."""
-        return [answer.recovered for one in self.followed for answer in one.answers]
+    def returns(self) -> list[bool]:
+        """Of each time that one of them came back: whether it was told that nothing it had missed was gone."""
+        return [answer.recovered for one in self.followed for answer in one.answers if answer.since]
 
     def summary(self) -> str:
-        gaps = self.answers.count(False)
-        told = f", {gaps} of {len(self.answers)} answers told of a gap" if gaps else ""
+        gaps = self.returns.count(False)
+        told = f", {gaps} of {len(self.returns)} returns were told of a gap" if gaps else ""
         return f"{self.events} events heard, {len(self.lost)} lost, {self.repeated} repeated{told}"
 
     def _compare(self, one: Following, line: Line) -> None:
@@ -100,19 +102,28 @@ class Hearing:
 
     def _is_honest(self, answer: Answer) -> bool:
         """Whether something was gone by then, if that was said. If not, what is lost shows whether that was true."""
-        if answer.recovered:
-            return True
-        seen = bisect_right(self.everything, answer.since or 0)
+        if answer.recovered or answer.since is None:
+            return answer.recovered
+        seen = bisect_right(self.everything, answer.since)
         given = bisect_right(self.everything, answer.told_at * 1_000_000)  # offsets are microseconds
         return given - seen > self.kept
 
 
 def hearing_of(crowd: Crowd, lines: Mapping[str, Line], everything: Sequence[int], kept: int) -> Hearing:
-    """When everybody has heard all there is, or time is over; then they leave."""
+    """When everybody has heard all there is, or nobody anything more; then they leave."""
+    hearing = Hearing(crowd.followed, lines, everything, kept)
+
+    def is_over(before: int) -> bool:
+        return hearing.events > before or (crowd.is_caught_up and _is_heard(crowd.followed, lines))
+
+    before = -1
     with suppress(AssertionError):  # what is lost is told by name
-        eventually(lambda: crowd.is_caught_up and _is_heard(crowd.followed, lines), HEARING_S, poll_s=0.3)
+        while hearing.events > before:
+            before = hearing.events
+            eventually(partial(is_over, before), SILENCE_S, poll_s=0.3)
     crowd.stop()
-    return Hearing(crowd.followed, lines, everything, kept)
+    hearing.compare()
+    return hearing
 
 
 def _is_heard(followed: Iterable[Following], lines: Mapping[str, Line]) -> bool:

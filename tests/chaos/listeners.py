@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from platform.routing.subscriptions import Group
@@ -29,13 +30,12 @@ RESTART, TOO_SLOW, LOST = 1012, 4008, None
 
 
 class Answer(NamedTuple):
-    """To a subscription: what was asked, when it was asked and answered (seconds since 1970), and what was said.
+    """To a subscription: from where it was asked for, when this was answered (seconds since 1970), and what was said.
 
     ``heard`` is how many frames had come before.
     """
 
     since: int | None
-    asked_at: float
     told_at: float
     recovered: bool
     offset: int
@@ -56,7 +56,6 @@ class Following:
     digests: array[int] = field(default_factory=lambda: array("q"))
     answers: list[Answer] = field(default_factory=list)
     place: dict[str, Any] | None = None
-    asked_at: float = 0.0
     repeated: int = 0
 
     @property
@@ -66,14 +65,13 @@ class Following:
 
     def ask(self) -> dict[str, Any]:
         """A subscription, from where it stands."""
-        self.asked_at = time.time()
         since = self.since if self.place is None else self.place
         return self.wish if since is None else {**self.wish, "since": since}
 
     def begin(self, message: dict[str, Any]) -> None:
         since = self.place["offset"] if self.place else self.since
         offset, recovered = message["offset"], message["recovered"]
-        self.answers.append(Answer(since, self.asked_at, time.time(), recovered, offset, len(self.offsets)))
+        self.answers.append(Answer(since, time.time(), recovered, offset, len(self.offsets)))
         self.place = {"epoch": message["epoch"], "offset": max(offset, since or 0)}
 
     def hear(self, offset: int, text: bytes) -> None:
@@ -196,7 +194,7 @@ class Listener:
 
 
 class Crowd(threading.Thread):
-    """Clients in a thread of their own; moments are of ``time.monotonic``.
+    """Clients in a thread of their own, who are gone when it is left; moments are of ``time.monotonic``.
 
     ``stay_s`` is how long one stays before it leaves by its own wish, on average; None: it does not.
     """
@@ -260,11 +258,21 @@ class Crowd(threading.Thread):
         self._loop.call_soon_threadsafe(self.calm.set_result, None)
 
     def stop(self) -> None:
-        """Everybody leaves for good."""
+        """Everybody leaves for good. Safe to call twice."""
         if self.is_alive():
             for future in (self.calm, self.over):
                 self._loop.call_soon_threadsafe(_end, future)
             self.join(30)
+        elif not self._loop.is_closed():
+            self._loop.close()
+
+    def __enter__(self) -> Crowd:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 def most_in_a_second(moments: Sequence[float]) -> int:

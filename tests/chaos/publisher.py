@@ -10,7 +10,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tasks  # noqa: F401 - first: it makes `platform` complete
@@ -89,5 +89,5 @@ def _change(act: Any, id: str, **more: Any) -> Change:
 
 
 if __name__ == "__main__":
-    act = {"create": create, "change": change, "talk": talk}[sys.argv[1]]
-    print(json.dumps(act(*json.loads(sys.argv[2]))), flush=True)
+    acts: dict[str, Callable[..., Any]] = {"create": create, "change": change, "talk": talk}
+    print(json.dumps(acts[sys.argv[1]](*json.loads(sys.argv[2]))), flush=True)

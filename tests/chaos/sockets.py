@@ -74,17 +74,18 @@ class Sockets:
 
 
 class SocketKiller(Killer):
-    """The same for those who hold sockets: one time in four all at once, else one process."""
+    """The same for those who hold sockets: first one process, then all at once, then one time in four all."""
 
     def __init__(self, deployment: Deployment, sockets: Sockets, seed: int, shortest_s: float, longest_s: float):
         super().__init__(deployment, seed, shortest_s, longest_s)
         self._sockets = sockets
 
     def _kill(self) -> None:
-        if self._chance.random() < 1 / 4:
-            self._sockets.kill_all()
+        sockets = self._sockets
+        if sockets.killed_processes and (not sockets.killed_servers or self._chance.random() < 1 / 4):
+            sockets.kill_all()
         else:
-            self._sockets.kill_process(self._chance)
+            sockets.kill_process(self._chance)
 
 
 def _free_port() -> int:

@@ -117,12 +117,14 @@ class Story:
         publish(self.deployment, "create", ids, DOCUMENTS)
         self.crowd.start()
         eventually(lambda: len(self.crowd.caught_up_at) >= CLIENTS, 60)
-        for killer in self._killers:
-            killer.start()
         arguments = (ids, DOCUMENTS, self.per_s, self.lasting_s, self.seed)
-        self.made = publish(self.deployment, "change", *arguments, lasting_s=self.lasting_s)
-        for killer in self._killers:
-            killer.stop()
+        try:
+            for killer in self._killers:
+                killer.start()
+            self.made = publish(self.deployment, "change", *arguments, lasting_s=self.lasting_s)
+        finally:  # a killer starts what it kills
+            for killer in self._killers:
+                killer.stop()
         streams, count = histories_of(self.deployment).streams, DOCUMENTS + self.made["asked"]
         eventually(lambda: streams.counts().get("appended", 0) == count, TELLING_S, poll_s=0.3)
         self.crowd.calm_down()
