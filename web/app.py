@@ -13,15 +13,14 @@ from flask_cors import CORS
 from platform import endpoints, serialization
 from platform.settings import Settings, settings
 from tasks import app as celery_app
-from web import audit, bulk, deadletters, functions, jobs, models, problems, queues, resources, service, sessions
+from web import audit, bulk, deadletters, functions, models, problems, queues, resources, service, sessions
 from web.routing import Routes
 from web.service import DURATION, REQUESTS
 from web.sockets import endpoint, events
 
 EVERYWHERE = (sessions.routes, service.routes)
 HTTP = (
-    jobs.routes,
-    bulk.routes,
+    bulk.routes,  # those of web.jobs, with one more
     queues.routes,
     functions.routes,
     resources.routes,

@@ -15,12 +15,9 @@ from platform.delayed.due import UnusableTime
 from platform.errors import NotUnique
 from tasks import app
 from tasks.signatures import InvalidArguments
-from web.jobs import checked_options, public_task, signature_of, visible
+from web.jobs import checked_options, public_task, routes, signature_of, visible
 from web.problems import Problem
-from web.routing import Routes
 from web.schemas.jobs import BulkAnswer, BulkRequest, JobRequest
-
-routes = Routes(tag="Jobs")
 
 #: Of what does not fit; the rest would say the same.
 MOST_ERRORS = 100

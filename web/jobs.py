@@ -62,7 +62,7 @@ def index(query: JobFilter) -> Any:
     return page_of([job.as_dict() for job in page.items], page.total, query)
 
 
-@routes.get("/jobs/<job_id>", query=WaitQuery, answers={200: JobAnswer}, problems=(404,), summary="One job")
+@routes.get("/jobs/<job:job_id>", query=WaitQuery, answers={200: JobAnswer}, problems=(404,), summary="One job")
 def show(job_id: str, query: WaitQuery) -> Any:
     """With `?wait=s` the answer comes when the job has ended, or after s seconds."""
     own_job(job_id)
@@ -70,7 +70,7 @@ def show(job_id: str, query: WaitQuery) -> Any:
 
 
 @routes.delete(
-    "/jobs/<job_id>",
+    "/jobs/<job:job_id>",
     answers={200: JobAnswer, 202: JobAnswer},
     problems=(404, 409),
     summary="Cancel a job",

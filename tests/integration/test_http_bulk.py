@@ -111,6 +111,12 @@ def test_a_body_over_the_limit_is_413(ann: httpx2.Client) -> None:
     assert bulk(ann, add("x" * 1_100_000)).status_code == 413
 
 
+def test_its_address_is_no_jobs(ann: httpx2.Client) -> None:
+    answer = ann.get("/jobs/bulk")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST")
+    assert ann.get("/jobs/bulky").status_code == 404
+
+
 def test_nobody_submits_without_a_key(shop_web) -> None:
     assert shop_web.http.post("/jobs/bulk", json={"jobs": [add(1)]}).status_code == 401
 

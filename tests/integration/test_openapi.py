@@ -25,7 +25,8 @@ negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 
 use_after_free.enabled = false
 
 [[operations]]
-include-name = "POST /jobs"
+include-path-regex = "^/jobs(/bulk)?$"
+include-method = "POST"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
