@@ -13,6 +13,7 @@ from typing import Any, Literal
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
 
 from platform import serialization
 from platform.settings import settings
@@ -23,6 +24,13 @@ from web.problems import Problem, answer, from_exception
 
 Role = Literal["user", "operator", "admin"]
 Answers = Mapping[int, Any]
+
+
+class JobId(BaseConverter):
+    """``<job:job_id>``: any text but that of an address beside it."""
+
+    regex = "(?!bulk$)[^/]+"
+    part_isolating = True
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class Routes:
         return self.endpoints
 
     def mount(self, app: Flask) -> None:
+        app.url_map.converters["job"] = JobId
         for endpoint in self.endpoints:
             name = f"{endpoint.method} {endpoint.path}".replace(".", "_")
             app.add_url_rule(endpoint.path, name, _view(endpoint), methods=[endpoint.method])
