@@ -18,7 +18,7 @@ from tasks import app
 __all__ = ["BulkFailed", "Submitted", "submit_many"]
 
 #: Jobs of one script call, which keeps the server from everybody else for some 10 µs a job.
-CHUNK_SIZE = 500
+CHUNK_SIZE = 250
 
 
 def submit_many(

@@ -225,12 +225,12 @@ class Submission:
 
     def _send(self) -> None:
         """The chunk goes, once the one before has arrived: so at most one is in doubt, and jobs keep their order."""
-        self._land()
-        if not self._chunk.count:
-            return
-        chunk, self._chunk = self._chunk, self._new_chunk()
+        chunk = self._chunk
         flight = Flight(self._records, chunk.batch) if chunk.batch.ids else None
-        self._sent = (chunk, flight)
+        self._land()
+        if not chunk.count:
+            return
+        self._chunk, self._sent = self._new_chunk(), (chunk, flight)
         if flight is not None:
             flight.start()
 
