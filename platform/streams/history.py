@@ -77,15 +77,13 @@ class Histories:
     def __init__(self, kept: Streams):
         self.streams = kept
 
-    def read(
-        self, channel: str, since: Any, filter: Filter | None = None, limit: int = MOST_FRAMES, told: str = ""
-    ) -> History:
+    def read(self, channel: str, since: Any, filter: Filter | None = None, limit: int = MOST_FRAMES) -> History:
         """What followers of a channel of documents, with that filter, were told after ``since``; up to ``limit``.
 
         The filter is tested as it was when the change happened: who reads this is told of documents that entered and
         left what they see. ``since`` of an epoch that has passed is not recovered; what is kept after its offset comes
-        all the same, for offsets grow over epochs. ``told`` is the channel that the frames are to say.
-        Raises BadChannel, BadPosition.
+        all the same, for offsets grow over epochs. Raises BadChannel,
+        BadPosition.
         """
         view, test = view_of(channel), filter.matches if filter else None
 
@@ -94,7 +92,7 @@ class Histories:
             kind = event.kind(test)
             return event.frame(kind) if kind else None
 
-        return self._read(view.stream, (view.id, view.user_id), told or channel, position_of(since), framing, limit)
+        return self._read(view.stream, (view.id, view.user_id), channel, position_of(since), framing, limit)
 
     def read_other(self, stream: str, channel: str, since: Any, limit: int = MOST_FRAMES) -> History:
         """The same of a stream that holds no documents; ``channel`` is what its frames are to say."""
