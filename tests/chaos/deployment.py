@@ -139,7 +139,7 @@ class Deployment:
 
     def start_beat(self) -> Beat:
         """One scheduler more; returns once it stands."""
-        beat = Beat([], self.folder / f"beat{len(self.beats)}.log", self._env())
+        beat = Beat([], self.folder / f"beat{len(self.beats)}.log", self.env())
         self.beats.append(beat)
         beat.wait_until_ready()
         return beat

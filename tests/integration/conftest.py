@@ -18,9 +18,8 @@ import pytest
 import redis
 
 from platform import embedded as server
-from platform.settings import settings
 from tests import processes, rabbitmq
-from tests.conftest import SESSION_DIR
+from tests.conftest import SESSION_DIR, forget_what_was_set
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -88,7 +87,7 @@ class Shop:
 
 
 class _settings_of:
-    """While it is entered, this process's settings are those of the shop."""
+    """While it is entered, this process's settings are those of the shop, and so are the servers it talks to."""
 
     def __init__(self, values: dict[str, object]):
         self._patch = pytest.MonkeyPatch()
@@ -97,11 +96,11 @@ class _settings_of:
     def __enter__(self) -> None:
         for name, value in self._values.items():
             self._patch.setenv(f"PLATFORM_{name.upper()}", str(value))
-        settings.cache_clear()
+        forget_what_was_set()
 
     def __exit__(self, *_: object) -> None:
         self._patch.undo()
-        settings.cache_clear()
+        forget_what_was_set()
 
 
 @pytest.fixture(scope="module")
