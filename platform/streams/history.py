@@ -20,6 +20,8 @@ from platform.streams.names import view_of
 
 #: Frames given at once, unless a caller says otherwise.
 MOST_FRAMES = 1_000
+#: ``since`` of whoever wants the last entry alone, and what follows it.
+LAST = "last"
 #: Largest integer that every JSON reader takes as it is.
 _MOST_OFFSET = 2**53
 #: Makes a frame of an entry's fields; None: it is not for this reader.
@@ -34,7 +36,10 @@ class BadPosition(PlatformError):
         self.since = since
 
     def __str__(self) -> str:
-        return 'since is {"epoch": …, "offset": …} as last seen, or 0 for everything still kept'
+        return (
+            'since is {"epoch": …, "offset": …} as last seen, 0 for everything still kept, or, except of documents, '
+            '"last" for the last one alone'
+        )
 
 
 class Frame(NamedTuple):
@@ -106,6 +111,11 @@ class Histories:
         """Where whoever begins to follow a stream stands: behind all that is in it."""
         epoch, last, *_ = self.streams.part(stream, _MOST_OFFSET, "+", "", "")
         return Position(epoch, last)
+
+    def before_last(self, stream: str) -> Position:
+        """Where whoever begins with the last entry stands, be it kept or not; the beginning, if there never was one."""
+        epoch, last, *_ = self.streams.part(stream, _MOST_OFFSET, "+", "", "")
+        return Position(epoch, max(0, last - 1))
 
     def entries(self, stream: str, since: Position) -> Entries:
         """What a stream was given after ``since``, whoever it was for; up to some hundred entries."""

@@ -22,7 +22,7 @@ from gevent.event import Event
 from pydantic import BaseModel, ConfigDict, Field
 
 from platform import serialization
-from platform.streams.history import BadPosition, position_of
+from platform.streams.history import LAST, BadPosition, position_of
 from web.identity import Caller
 from web.problems import Problem
 from web.routing import Routes
@@ -34,7 +34,7 @@ from web.sockets.outgoing import Outgoing
 from web.sockets.protocol.answers import Subscribed
 from web.sockets.protocol.messages import Channel, Refused, Wish
 from web.sockets.server import Server, server
-from web.sockets.topics import Start, Topic
+from web.sockets.topics import Start, Topic, check_place
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 STATUS = {"forbidden": 403, "unknown_model": 404, "not_found": 404, "too_many": 429}
 #: In an event's id, of a channel whose first event has not come.
 NOWHERE = "."
+_WORDS = {NOWHERE: None, "0": 0, LAST: LAST}
 _OFFSET = re.compile("[0-9]{1,16}")
 
 
@@ -64,7 +65,9 @@ class EventsQuery(BaseModel):
     room: str | None = None
     job: str | None = None
     batch: str | None = None
-    since: str | None = Field(None, description="as `Last-Event-ID`; 0 for everything that is kept")
+    since: str | None = Field(
+        None, description="as `Last-Event-ID`; 0 for everything that is kept, last for the last one alone"
+    )
     token: str | None = Field(None, description="a socket token, where no header can be sent")
 
 
@@ -88,7 +91,7 @@ def events(query: EventsQuery) -> Any:
         raise _invalid("model", "say what to follow: model, room, job or batch")
     topics = [_topic(wish) for wish in wishes]
     places = _places(request.headers.get("Last-Event-ID") or query.since, len(topics))
-    _check_places(places)
+    _check_places(topics, places)
     sock = request.environ.get("gunicorn.socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -137,8 +140,8 @@ def _places(said: str | None, channels: int) -> list[Any]:
     """Where the reader stands in each channel, with commas between; a single 0, or position as JSON, is of all."""
     if said is None or said == "":
         return [None] * channels
-    if said == "0":
-        return [0] * channels
+    if said in _WORDS:
+        return [_WORDS[said]] * channels
     if said.startswith("{"):
         return [_json(said, "since")] * channels
     places = [_place(text) for text in said.split(",")]
@@ -146,28 +149,30 @@ def _places(said: str | None, channels: int) -> list[Any]:
 
 
 def _place(text: str) -> Any:
-    """``epoch.offset``, 0, or NOWHERE of a channel that had not begun; else the text, which is no position."""
-    if text in (NOWHERE, "0"):
-        return None if text == NOWHERE else 0
+    """``epoch.offset``, 0, LAST, or NOWHERE of a channel that had not begun; else the text, which is no position."""
+    if text in _WORDS:
+        return _WORDS[text]
     epoch, _, offset = text.rpartition(".")
     return {"epoch": epoch, "offset": int(offset)} if _OFFSET.fullmatch(offset) else text
 
 
 def _as_text(place: Any) -> str:
     """The opposite of ``_place``."""
-    if place is None:
-        return NOWHERE
+    if place is None or place == LAST:
+        return place or NOWHERE
     position = position_of(place)
     return f"{position.epoch}.{position.offset}" if position.epoch else "0"
 
 
-def _check_places(places: Iterable[Any]) -> None:
+def _check_places(topics: Iterable[Topic], places: Iterable[Any]) -> None:
     try:
-        for place in places:
-            if place is not None:
-                position_of(place)
+        for topic, place in zip(topics, places, strict=True):
+            check_place(topic, place)
     except BadPosition as exc:
-        raise _invalid("since", "is the id of an event, or 0 for everything that is kept") from exc
+        text = (
+            "is the id of an event, 0 for everything that is kept, or, except of documents, last for the last one alone"
+        )
+        raise _invalid("since", text) from exc
 
 
 def _invalid(name: str, text: str) -> Problem:

@@ -18,7 +18,7 @@ from platform.errors import BrokerUnavailable
 from platform.routing.subscriptions import Subscriptions
 from platform.settings import Settings
 from platform.streams.delivery import Position, Streams
-from platform.streams.history import Histories, position_of
+from platform.streams.history import LAST, Histories, position_of
 from web.sockets.audience import Audience, Follower, Item, items_of
 from web.sockets.feed import Feed, FeedLost
 from web.sockets.membership import Membership
@@ -71,14 +71,16 @@ class Hub:
     def follow(self, follower: Reader, topic: Streamed, since: object, started: Callable[[Start], None]) -> None:
         """Let a follower hear a topic from now on; ``started`` is called before anything is pushed.
 
-        With ``since`` (None: from now on) what is kept after that is pushed first. Raises BadPosition,
-        BrokerUnavailable; then nothing is followed.
+        With ``since`` (None: from now on) what is kept after that is pushed first; with LAST the last one is. Raises
+        BadPosition, BrokerUnavailable; then nothing is followed.
         """
-        place = None if since is None else position_of(since)
+        place = None if since is None or since == LAST else position_of(since)
         audience = self._audience(topic)
         newcomer = audience.enter(follower)
         try:
             self.membership.wait(topic.group)
+            if since == LAST:
+                place = self.parts.before_last(topic.stream)
             if place is None:
                 upto = self._begin_now(topic, started)
             else:

@@ -15,7 +15,7 @@ from platform import store
 from platform.database import DatabaseUnavailable
 from platform.errors import BrokerUnavailable, UnknownJob
 from platform.routing import rooms
-from platform.streams.history import BadPosition, position_of
+from platform.streams.history import BadPosition
 from web.identity import Caller, caller_from
 from web.sockets import authority
 from web.sockets.calls import Calls
@@ -26,7 +26,7 @@ from web.sockets.protocol import answers, messages
 from web.sockets.protocol.closing import CloseCode
 from web.sockets.protocol.frames import text_frame
 from web.sockets.protocol.messages import Ref, Refused, Wish
-from web.sockets.topics import Device, Start, Topic
+from web.sockets.topics import Device, Start, Topic, check_place
 from web.tokens import BadToken
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Session:
 
     def _follow(self, wish: Wish) -> None:
         topic = authority.topic_of(self.known_caller, wish)
-        _check_place(wish.since)
+        _check_place(topic, wish.since)
         self._drop(topic.told)
         if len(self.followed) >= self.server.config.socket_subscriptions:
             raise Refused("too_many", f"a socket follows at most {self.server.config.socket_subscriptions} channels")
@@ -317,11 +317,10 @@ def _moment(caller: Caller) -> str | None:
     return caller.expires_at.isoformat().replace("+00:00", "Z") if caller.expires_at else None
 
 
-def _check_place(since: Any) -> None:
-    """Before anything is given up for it. Raises Refused."""
+def _check_place(topic: Topic, since: Any) -> None:
+    """Raises Refused."""
     try:
-        if since is not None:
-            position_of(since)
+        check_place(topic, since)
     except BadPosition as exc:
         raise Refused("bad_since", str(exc)) from exc
 

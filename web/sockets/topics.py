@@ -9,6 +9,7 @@ from platform.documents.filters import Filter
 from platform.routing.rooms import room_channel, room_stream
 from platform.routing.subscriptions import Group
 from platform.streams.delivery import Position
+from platform.streams.history import LAST, position_of
 from platform.streams.names import View
 
 
@@ -112,3 +113,12 @@ class Start:
 
     position: Position
     recovered: bool
+
+
+def check_place(topic: Topic, since: object) -> None:
+    """Whether the topic can be followed from there, before anything is given up for it. Raises BadPosition.
+
+    Documents have no last value here: what changed last is not what a document is.
+    """
+    if since is not None and not (since == LAST and not isinstance(topic, Documents)):
+        position_of(since)

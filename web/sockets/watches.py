@@ -18,7 +18,7 @@ from platform.errors import BrokerUnavailable, UnknownJob
 from platform.jobs.records import Records as JobRecords
 from platform.streams.delivery import Position
 from platform.streams.event import as_json, other_frame
-from platform.streams.history import position_of
+from platform.streams.history import LAST, position_of
 from web.sockets.audience import Follower
 from web.sockets.outgoing import Outgoing, outgoing
 from web.sockets.topics import Start, Watched
@@ -130,7 +130,7 @@ class Watches:
 
         Raises UnknownJob, UnknownBatch, BadPosition, BrokerUnavailable; then nothing is followed.
         """
-        seen = position_of(since) if since is not None else Position("", 0)
+        seen = Position("", 0) if since is None or since == LAST else position_of(since)
         watch = self._watches.get(topic)
         if watch is None:
             watch = self._watches[topic] = _Watch(self, topic)

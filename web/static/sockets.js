@@ -91,7 +91,10 @@ export class Socket extends EventTarget {
     return this.#follow({ channel: { model, id, userId }, filter }, since, handler);
   }
 
-  /** @returns {Promise<Subscription>} */
+  /**
+   * `since`, as of `subscribe`, or "last": the last message alone comes first, after each interruption too.
+   * @returns {Promise<Subscription>}
+   */
   room(name, handler, since) {
     return this.#follow({ room: name }, since, handler);
   }
@@ -346,7 +349,7 @@ export class Socket extends EventTarget {
 }
 
 function askedFor({ ref, members, position, since }) {
-  return { ref, ...members, since: position ?? since };
+  return { ref, ...members, since: since === "last" ? since : (position ?? since) };
 }
 
 function closedError() {

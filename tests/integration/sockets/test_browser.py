@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from platform.documents.patch import applied, as_frames
 from tests import processes
 from tests.integration.conftest import Shop
+from tests.integration.sockets.conftest import Inside
 from tests.integration.sockets.door import Door
 from tests.waiting import eventually
 
@@ -202,6 +203,16 @@ def test_what_is_asked_during_a_restart_waits_for_its_end(signed_in: Page, door:
     signed_in.evaluate("() => { window.product = socket.call('Calc', 'multiply', { a: 6, b: 7 }) }")
     door.open()
     assert signed_in.evaluate("product") == 42
+
+
+def test_of_a_room_the_last_message_alone_may_come_first(signed_in: Page, door: Door, inside: Inside) -> None:
+    inside.publish("prices", *range(3))
+    signed_in.evaluate("() => socket.room('prices', (event) => seen.push(event), 'last').then(() => null)")
+    assert [event["data"] for event in seen(signed_in, 1)] == [2]
+    door.close()
+    inside.publish("prices", *range(3, 6))
+    door.open()
+    assert [event["data"] for event in seen(signed_in, 2)] == [2, 5]
 
 
 def test_what_is_gone_is_told(signed_in: Page) -> None:

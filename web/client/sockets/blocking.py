@@ -115,7 +115,8 @@ class Socket:
         """Follow documents, a room, a job or a batch; returns once nothing that happens from now on is missed.
 
         ``model`` with ``id`` is one document, with ``user_id`` those of that user; ``filter`` as in
-        ``client.model(…).list``. ``since``: after that Position, or with 0 everything that is still kept, comes first.
+        ``client.model(…).list``. ``since``: after that Position, or with 0 everything that is still kept, comes first;
+        with ``"last"``, of a room, the last message alone, and after each interruption too.
         A subscription to the same channel takes the place of an earlier one.
         Raises Refused, SocketTimeout, SocketClosed; ValueError for what cannot be followed together.
         """

@@ -35,7 +35,8 @@ class Following:
     @property
     def members(self) -> dict[str, Any]:
         """Of ``subscribe`` and of ``resume``: all that the server must be told to go on with it."""
-        return asked_for(self.ref, self.interest, self._since if self.read is None else self.read)
+        goes_on = self.read is not None and self._since != "last"
+        return asked_for(self.ref, self.interest, self.read if goes_on else self._since)
 
     def stand(self, channel: str, position: Position) -> None:
         """The server says where the subscription is; within an epoch it never goes back."""

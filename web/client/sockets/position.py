@@ -14,5 +14,5 @@ class Position(msgspec.Struct, frozen=True):
     offset: int
 
 
-#: Where to begin: after a position; 0: with everything that is still kept; None: now.
-Since = Position | Literal[0] | None
+#: Where to begin: after a position; 0: with everything that is still kept; "last": with the last one; None: now.
+Since = Position | Literal[0, "last"] | None
