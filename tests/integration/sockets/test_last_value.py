@@ -9,6 +9,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
+from platform.routing.rooms import room_stream
 from platform.streams.names import stream_key
 from tests.integration.asking import ended, submit
 from tests.integration.conftest import Shop
@@ -53,7 +54,7 @@ def test_a_last_message_that_is_forgotten_is_said_to_be(
 ) -> None:
     inside.publish(room, 1)
     join(ann).follow(room=room)
-    assert inside.client.delete(stream_key("{platform}:", f"app:default:room:{room}"))
+    assert inside.client.delete(stream_key("{platform}:", room_stream("default", room)))
     client = join(ann)
     assert not client.follow(room=room, since="last")["recovered"]
     assert client.rest() == []
