@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from platform import registry
+from platform.batches.register import batches
 from platform.deadletters.register import dead_letters
 from platform.jobs.ledger import ledger
 from platform.queueing.limits import limited
@@ -56,10 +57,21 @@ class JobsCollector(Collector):
         yield from self._streams()
         yield from self._stages()
         yield from self._schedules()
+        yield from self._batches()
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is read at registration."""
         return iter(())
+
+    def _batches(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily("platform_batches", "Batches by state.", labels=["state"])
+        for state, number in batches().counts().items():
+            states.add_metric([state], number)
+        text = "Items of batches by outcome; a retried one has another outcome to come."
+        items = CounterMetricFamily("platform_batch_items", text, labels=["task", "outcome"])
+        for (task, outcome), number in batches().outcomes().items():
+            items.add_metric([task, outcome], number)
+        yield from (states, items)
 
     def _schedules(self) -> Iterator[Metric]:
         states = GaugeMetricFamily("platform_schedules", "Schedules; overdue ones are active.", labels=["state"])

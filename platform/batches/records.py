@@ -30,6 +30,7 @@ SCRIPTS = {
 MOST_CHILDREN = 100
 #: Items read in one round trip.
 READ_AT_ONCE = 500
+SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,16 @@ class Records:
         key = f"{self.prefix}batches:children:{batch_id}"
         ids = self._ask(lambda: cast(Any, self.client.zrange(key, 0, MOST_CHILDREN - 1)))
         return self.get_many(ids)
+
+    def counts(self) -> dict[str, int]:
+        """How many batches there are in each state; one whose items are not all written yet is in none."""
+        sizes = self._pipelined([("ZCARD", f"{self.prefix}batches:{state}") for state in BatchState])
+        return {str(state): int(size) for state, size in zip(BatchState, sizes, strict=True)}
+
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        """How many items came to what since the store began, by task and ``completed failed cancelled retried``."""
+        found = self._ask(lambda: cast(Any, self.client.hgetall(f"{self.prefix}batches:outcomes")))
+        return {(task, what): int(n) for key, n in found.items() for task, _, what in [key.rpartition(SEPARATOR)]}
 
     # -- items
 

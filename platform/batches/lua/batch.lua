@@ -8,7 +8,8 @@
 --   batch:<id>:trouble       d<index> deaths and t<index> failed tries since its fresh start, n<index> runs without a result
 --   batch:<id>:chunks        number -> 'attempt;flags;ranges': every item that has not ended is in one of them
 --   batch:<id>:adds          what an addition did, by its name, so that it may be repeated
--- `batches:active` is when to look after a batch next, `batches:callbacks` what was decided and not yet published.
+-- `batches:active` is when to look after a batch next, `batches:callbacks` what was decided and not yet published,
+-- `batches:outcomes` how many items came to what, by task, for metrics.
 local P, ID = ARGV[1], ARGV[2]
 local KEY = P .. 'batch:' .. ID
 local ANNOUNCE_MS, RATE_MS, BLOCK = 100, 1000, 100
@@ -26,6 +27,7 @@ local NOW = server_ms()
 local batch -- the record's fields, as the scripts need them
 local by = {completed = 0, failed = 0, cancelled = 0, running = 0} -- what this call adds to its counters
 local fired = {}
+local retried = 0
 
 local function whole(number) return string.format('%.0f', number) end
 
@@ -159,12 +161,21 @@ local function measure(done)
   set('rate', string.format('%.3f', before and (before + latest) / 2 or latest), 'rate_at', NOW, 'rate_done', done)
 end
 
+local function count_outcomes()
+  local function count(what, by_how_many)
+    if by_how_many > 0 then redis.call('HINCRBY', P .. 'batches:outcomes', batch.task .. '\31' .. what, by_how_many) end
+  end
+  for _, what in ipairs({'completed', 'failed', 'cancelled'}) do count(what, by[what]) end
+  count('retried', retried)
+end
+
 -- After every change: the counters, the end if it has come, and the announcement, ten times a second at most. One that is
 -- withheld is made up for by the reader, who looks again a moment after each.
 local function settle(is_told_at_once)
   for name, number in pairs(by) do
     if number ~= 0 then batch[name] = redis.call('HINCRBY', KEY, name, number) end
   end
+  count_outcomes()
   local done = batch.completed + batch.failed + batch.cancelled
   if not is_over() and batch.is_ready == '1' and batch.is_open ~= '1' and done >= batch.total then
     finish()

@@ -10,6 +10,7 @@ for i = 8, #ARGV, 3 do
   if state_of(index) == 'r' then
     move(index, 'r', to)
     keep_outcome(index, ARGV[i + 2])
+    if to == 'a' then retried = retried + 1 end
     if to ~= 'c' then
       trouble('t', index)
       trouble('n', index)

@@ -185,6 +185,22 @@ def test_a_batch_that_was_not_written_whole_is_not_there(register: Batches, monk
     assert ledger().list().total == 0
 
 
+def test_items_are_counted_by_outcome_for_metrics(register: Batches) -> None:
+    batch = made(6, chunk_size=6)
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0, 1, 2, 3])
+    outcomes = [Outcome(0, "c", "+1"), Outcome(1, "c", "+1"), Outcome(2, "f", "-{}"), Outcome(3, "a", "-{}")]
+    for _ in range(2):
+        register.step(batch.batch_id, 1, "1", outcomes, [])
+    acts.cancel(batch.batch_id)
+    task = "register.item"
+    counted = {(task, "completed"): 2, (task, "failed"): 1, (task, "retried"): 1, (task, "cancelled"): 3}
+    assert register.outcomes() == counted
+    assert register.counts() == {"pending": 0, "running": 0, "completed": 0, "failed": 0, "cancelled": 1}
+    acts.retry(batch.batch_id)
+    assert register.outcomes() == counted, "to be run again is no outcome"
+
+
 def test_what_is_past_its_time_is_forgotten_with_all_its_keys(register: Batches, embedded: redis.Redis) -> None:
     batch = creation.create(NewBatch("register.item", chunk_size=50), list(range(250)))
     acts.cancel(batch.batch_id)
