@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from web.demo.act import Act
-from web.demo.acts import batches, documents, functions, jobs, live, mistakes, offload, schedule, service, sessions
+from web.demo.acts import (
+    batches,
+    documents,
+    functions,
+    jobs,
+    later,
+    live,
+    mistakes,
+    offload,
+    schedules,
+    service,
+    sessions,
+)
 
-ACTS: tuple[Act, ...] = (offload, functions, jobs, batches, documents, live, schedule, sessions, mistakes, service)
+ACTS: tuple[Act, ...] = (
+    *(offload, functions, jobs, batches, documents, live),
+    *(later, schedules, sessions, mistakes, service),
+)
