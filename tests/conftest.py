@@ -3,7 +3,7 @@
 State (job records, streams) is always in an own Valkey of this session. The broker is the same server, or
 the one named by ``TEST_BROKER_URL`` (``amqp://guest:guest@127.0.0.1:5672//``): the suite is run a second time
 so, and parts of it a third time with ``TEST_QUEUE_TYPE=quorum`` beside it. Sessions that run at the same time
-need a virtual host each.
+need a virtual host each: ``{worker}`` in the address stands for the process that runs a test, ``gw0`` or ``gw1``.
 
 This process's own settings name the same servers, so ``from tasks import app`` inside a test sends to the
 workers that the ``worker`` fixture starts.
@@ -49,6 +49,8 @@ OURS = {"platform", "tasks", "web", "deploy"}
 #: Marks whose tests run one after the other.
 ALONE = {"supervision", "scale", "chaos"}
 PROGRAMS = pytest.StashKey[list[processes.Program]]()
+#: In TEST_BROKER_URL: the process that runs a test.
+WORKER = "{worker}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,8 +69,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
     Those are the runs that measure or kill for minutes, and those on a named broker, which they would share.
     """
-    if os.environ.get("TEST_BROKER_URL") or config.option.markexpr in ALONE:
+    if config.option.markexpr in ALONE:
         return 0
+    if broker := os.environ.get("TEST_BROKER_URL"):
+        return (os.cpu_count() or 1) if WORKER in broker else 0
     return 2 * (os.cpu_count() or 1)
 
 
@@ -81,6 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [n for n in os.environ if n.startswith("PLATFORM_")]:
         del os.environ[name]
     os.environ["PLATFORM_DATA_DIR"] = str(folder)
+    if WORKER in os.environ.get("TEST_BROKER_URL", "") and hasattr(config, "workerinput"):
+        os.environ["TEST_BROKER_URL"] = os.environ["TEST_BROKER_URL"].replace(WORKER, config.workerinput["workerid"])
     for name, value in rabbitmq.settings().items():
         os.environ[f"PLATFORM_{name.upper()}"] = value
 
