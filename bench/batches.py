@@ -7,13 +7,15 @@ an item as a job each, and get a tenth of the items.
 
 from __future__ import annotations
 
-from bench import place
+from collections.abc import Iterator
+
+from bench import node, place
 from bench.entrants import ENTRANTS, WORKER_PROCESSES, Entrant, schedule
 from bench.jobs import running
 from bench.measures import BenchmarkFailed, Measure, Options, Results, System, Tell
 from bench.place import Place
 
-SUMMARY = "batches of no-op items; against Celery's chord, Dramatiq's group and RQ's enqueue_many"
+SUMMARY = "batches of no-op items; against Celery's chord, Dramatiq's group, RQ's enqueue_many and BullMQ's addBulk"
 BASELINE = "celery"
 #: Items of a batch of ours, by the option ``--jobs``: 100 000 by default; and how many times fewer of the others.
 ITEMS_PER_JOB = 200
@@ -26,7 +28,14 @@ NOTES_OF = {
     "celery": "chord(group(…), callback) with Redis result backend, an item a job",
     "dramatiq": "group with a completion callback (GroupCallbacks), an item a job",
     "rq": "enqueue_many, an item a job; the last to end says so",
+    "bullmq": "Node; addBulk, an item a job, kept with its result, one at a time in a process; the last to end says so",
 }
+BULLMQ = Entrant(
+    System("bullmq", "BullMQ", ""),
+    "",
+    ("node", str(node.SOURCES / "bullmq.cjs"), "worker", str(WORKER_PROCESSES)),
+    (("NODE_PATH", str(node.MODULES)),),
+)
 SYSTEMS = tuple(NOTES_OF)
 
 MEASURES = (
@@ -43,7 +52,7 @@ NOTES = (
 
 def measure(options: Options, tell: Tell) -> Results:
     """Raises BenchmarkFailed when a system does not come up, or a batch does not end."""
-    entrants = [_own(e) for e in ENTRANTS if e.system.key in (options.systems or SYSTEMS) and e.system.key in NOTES_OF]
+    entrants = list(_wanted(options, tell))
     if missing := [e.system.label for e in entrants if not e.is_installed()]:
         raise BenchmarkFailed(f"not installed: {', '.join(missing)}; `make bench` installs what is compared")
     items = ITEMS_PER_JOB * options.jobs
@@ -63,6 +72,18 @@ def measure(options: Options, tell: Tell) -> Results:
             count = items if entrant.system.is_ours else max(1, items // FEWER)
             results.add(entrant.system.key, _turn(entrant, here, count, results))
     return results
+
+
+def _wanted(options: Options, tell: Tell) -> Iterator[Entrant]:
+    for entrant in (*ENTRANTS, BULLMQ):
+        if entrant.system.key not in (options.systems or SYSTEMS) or entrant.system.key not in NOTES_OF:
+            continue
+        if entrant.is_nodes and not entrant.is_installed():
+            tell(f"{entrant.system.label} is left out: there is no node, or no npm")
+            continue
+        if entrant.is_nodes:
+            node.install()
+        yield _own(entrant)
 
 
 def _own(entrant: Entrant) -> Entrant:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from bench import node
 from bench.measures import BenchmarkFailed, System
 from bench.place import Place
 from tests.processes import Program, Web, environment, free_port, run, script
@@ -38,11 +39,22 @@ class Entrant:
         return self.module == "bench.systems.platform_http"
 
     @property
+    def is_nodes(self) -> bool:
+        return self.command[:1] == ("node",)
+
+    @property
     def python(self) -> str:
         return sys.executable if self.system.is_ours else str(PEERS / "python")
 
+    @property
+    def driver(self) -> list[str]:
+        """The command of the process that submits."""
+        if self.is_nodes:
+            return [*self.command[:2], "driver"]
+        return [self.python, "-m", "bench.systems.driver", self.module]
+
     def is_installed(self) -> bool:
-        return Path(self.python).exists()
+        return node.is_there() if self.is_nodes else Path(self.python).exists()
 
     def environment(self, place: Place) -> dict[str, str]:
         """Of every process of the entrant; none of the caller's PLATFORM_*, CELERY_* and PYTHON* is in it."""
@@ -51,7 +63,7 @@ class Entrant:
 
     def start_worker(self, place: Place) -> Program:
         name, *arguments = self.command
-        path = script(name) if self.system.is_ours else str(PEERS / name)
+        path = script(name) if self.system.is_ours else name if self.is_nodes else str(PEERS / name)
         return Program([path, *arguments], place.log(self.system.key), self.environment(place), place.folder)
 
 

@@ -106,8 +106,7 @@ def running(entrant: Entrant, here: Place) -> Iterator[tuple[Program, Driver]]:
             web, told = start_web(entrant, here)
             programs.append(stack.enter_context(web))
             env |= told
-        command = [entrant.python, "-m", "bench.systems.driver", entrant.module]
-        driver = stack.enter_context(Driver(command, here.log("driver"), env, programs))
+        driver = stack.enter_context(Driver(entrant.driver, here.log("driver"), env, programs))
         try:
             yield programs[0], driver
         except BaseException:

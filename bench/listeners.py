@@ -26,13 +26,6 @@ class Listener(Entrant):
     dialect: str = "plain"
     most: int = 10_000
 
-    @property
-    def is_nodes(self) -> bool:
-        return self.command[:1] == ("node",)
-
-    def is_installed(self) -> bool:
-        return node.is_there() if self.is_nodes else super().is_installed()
-
     def start_server(self, place: Place) -> tuple[Program, Mapping[str, str]]:
         """It listens; and what its clients need to know. Raises BenchmarkFailed."""
         with on_core(SERVER_CORE):

@@ -36,9 +36,9 @@ def install() -> None:
         raise BenchmarkFailed(f"npm install failed: {made.stderr[-1000:]}")
 
 
-def versions() -> dict[str, str]:
-    """Of Node and of what is installed."""
+def versions(*names: str) -> dict[str, str]:
+    """Of Node and of these packages."""
     command = ["node", "--version"]
     node = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     packages = json.loads((SOURCES / "package.json").read_text())["dependencies"]
-    return {"node": node.lstrip("v")} | {f"npm:{name}": version for name, version in packages.items()}
+    return {"node": node.lstrip("v")} | {f"npm:{name}": packages[name] for name in names}

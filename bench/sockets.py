@@ -126,7 +126,7 @@ def _schedule(listeners: Sequence[Listener], repeat: int) -> Iterator[tuple[int,
 def _take_turn(listener: Listener, here: Place, sockets: int, results: Results, tell: Tell) -> None:
     here.client.flushall()
     with _running(listener, here) as rig:
-        results.versions |= {**rig.publisher.versions, **(node.versions() if listener.is_nodes else {})}
+        results.versions |= {**rig.publisher.versions, **(node.versions("redis", "ws") if listener.is_nodes else {})}
         found = {"sockets": sockets} | _arriving(rig, sockets) | _single(rig) | _sustained(rig, sockets)
     try:
         with _running(listener, here) as rig:
