@@ -44,6 +44,11 @@ def test_fields_have_values_names_ranges_steps_and_lists(expression: str, times:
     assert runs(expression, "2026-11-22T22:59", "2026-11-23T22:59") == times  # a Monday in Berlin
 
 
+@pytest.mark.parametrize(("name", "other"), [("@midnight", "@daily"), ("@annually", "@yearly")])
+def test_the_names_that_crontabs_also_have_mean_the_same(name: str, other: str) -> None:
+    assert Cron(name).expression == Cron(other).expression
+
+
 SPRING = ("2026-03-28T12:00", "2026-03-30T12:00")  # the clocks go from 02:00 to 03:00 on the 29th
 FALL = ("2026-10-24T12:00", "2026-10-26T12:00")  # from 03:00 to 02:00 on the 25th
 
