@@ -125,10 +125,11 @@ def checked(expression: str) -> str:
     if len(parts) != len(FIELDS):
         what = ", ".join(field.name for field in FIELDS)
         raise BadCron(f"{expression!r} has {len(parts)} fields; there are five: {what}")
-    for field, part in zip(FIELDS, parts, strict=True):
-        for term in part.split(","):
-            _check_term(field, term)
-    return " ".join(parts)
+    return " ".join(_checked_field(field, part) for field, part in zip(FIELDS, parts, strict=True))
+
+
+def _checked_field(field: Field, part: str) -> str:
+    return ",".join(_checked_term(field, term) for term in part.split(","))
 
 
 def _expanded(text: str) -> str:
@@ -138,7 +139,7 @@ def _expanded(text: str) -> str:
     return MACROS[text.lower()]
 
 
-def _check_term(field: Field, term: str) -> None:
+def _checked_term(field: Field, term: str) -> str:
     found = TERM.fullmatch(term)
     if found is None:
         raise BadCron(f"{field.name}: {term!r} is neither *, a value, a range (1-5) nor one with a step (*/15)")
@@ -146,11 +147,13 @@ def _check_term(field: Field, term: str) -> None:
     if step is not None and int(step) == 0:
         raise BadCron(f"{field.name}: the step of {term!r} is 0; it is 1 at least")
     if span == "*":
-        return
+        return term
     values = [_value(field, word) for word in span.split("-")]
     if values[0] > values[-1]:
         first, last = span.split("-")
         raise BadCron(f"{field.name}: {span!r} runs backwards; write {first}-{field.most},{field.least}-{last}")
+    # CronSim counts the steps of a range of one value, as 5-5/15, from there to the field's end; cron has that value.
+    return str(values[0]) if "-" in span and values[0] == values[-1] else term
 
 
 def _value(field: Field, word: str) -> int:
