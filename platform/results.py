@@ -30,7 +30,7 @@ from platform.jobs.ledger import ANY_ATTEMPT, ledger
 from platform.jobs.record import Job
 from platform.jobs.states import State
 from platform.queues import DEFAULT_PRIORITY
-from platform.serialization import NotJSON, encode, encode_bounded
+from platform.serialization import NotJSON, encodable, encode, encode_bounded
 from platform.settings import settings
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class JobBackend(stock.RedisBackend):
 
 
 def describe_error(exc: Any) -> dict[str, Any]:
-    """An error as its record keeps it: class name and message, the message cut at 2 000 characters.
+    """An error as its record keeps it: class name and message, the message cut at 2 000 characters, always UTF-8.
 
     With ``facts``, what one of the platform's errors says to programs, unless they are more than 8 000 bytes of JSON.
     """
@@ -234,7 +234,7 @@ def describe_error(exc: Any) -> dict[str, Any]:
         return {"type": "SoftTimeLimitExceeded", "message": "it ran longer than its soft time limit"}
     # What could not be pickled on its way from a child comes wrapped, with the name of what it was.
     kind = getattr(exc, "exc_cls_name", None) or type(exc).__name__
-    return {"type": kind, "message": str(exc)[:MAX_ERROR_CHARS]} | _facts(exc)
+    return {"type": kind, "message": encodable(str(exc))[:MAX_ERROR_CHARS]} | _facts(exc)
 
 
 def _facts(exc: Any) -> dict[str, Any]:

@@ -40,6 +40,11 @@ _canonical_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic"
 _decoder = msgspec.json.Decoder()
 
 
+def encodable(text: str) -> str:
+    """The text, with what UTF-8 has no bytes for (lone surrogates, as of an undecodable file name) as ``\\udce9``."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def encode(value: Any) -> bytes:
     """Raises NotJSON."""
     return _encoded(_encoder, value)

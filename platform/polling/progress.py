@@ -10,6 +10,8 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from platform.serialization import encodable
+
 
 @dataclass
 class Progress:
@@ -39,7 +41,7 @@ class Progress:
     def failed(self, exc: BaseException) -> None:
         self.state, self.last_run_at = "failing", time.time()
         self.errors += 1
-        self.last_error = f"{type(exc).__name__}: {exc}"[:500]
+        self.last_error = encodable(f"{type(exc).__name__}: {exc}")[:500]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -44,6 +44,16 @@ def test_a_job_that_always_fails_is_kept_after_three_retries(runs: Path) -> None
     assert letter.first_failed_at < letter.dead_at
 
 
+def test_a_job_whose_error_is_no_utf8_is_tried_again_and_kept_with_a_readable_one(running: Worker) -> None:
+    job_id = submit("unreadable")
+    job, letter = ended(job_id), letter_of(job_id)
+    assert (job.state, job.attempts, letter.reason) == ("failed", 2, "retries_exhausted")
+    assert job.error == {"type": "ValueError", "message": "no such file: caf\\udce9"}
+    assert letter.error["message"] == "no such file: caf\\udce9"
+    assert "no such file: caf" in letter.error["traceback"]
+    assert "UnicodeEncodeError" not in running.text()
+
+
 def test_the_number_of_retries_may_be_given_with_the_job(runs: Path) -> None:
     job_id = submit("sometimes", runs, 99, headers={"max_retries": 1})
     assert ended(job_id).state == "failed"

@@ -26,6 +26,14 @@ def picky(n, bad=(), **kwargs):
     return n
 
 
+@item_task(public=True, max_retries=0)
+def unreadable(n):
+    """Fail for the second item, as on a file whose name is not UTF-8."""
+    if n == 1:
+        raise ValueError("no such file: caf\udce9")
+    return n
+
+
 @item_task(public=True, max_retries=2, default_retry_delay=0)
 def noted(n, path, failures=0, of=None):
     """Write down every run; the first of each item fail as often as was asked for."""

@@ -7,6 +7,11 @@ from pathlib import Path
 from tasks.batch import BatchWorker
 
 FOLDER = Path(os.environ["POLLED_FOLDER"])
+#: What a batch raises while the file `broken` is there, by what is in it.
+ERRORS = {
+    "": ValueError("on purpose"),
+    "no UTF-8": ValueError("no such file: caf\udce9"),
+}
 
 
 def note(*words):
@@ -31,7 +36,7 @@ class Counter(BatchWorker):
 
     def process_batch(self):
         if (FOLDER / "broken").exists():
-            raise ValueError("on purpose")
+            raise ERRORS[(FOLDER / "broken").read_text()]
         self.alone(lambda: time.sleep(0.02))
         if (FOLDER / "gate").exists():
             note("held", os.getpid(), self.fence)

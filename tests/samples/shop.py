@@ -219,6 +219,12 @@ def sometimes(self, path, failures, wait_s=0.1):
     return "at last"
 
 
+@app.task(max_retries=1, default_retry_delay=0)
+def unreadable():
+    """Fail as on a file whose name is not UTF-8."""
+    raise ValueError("no such file: caf\udce9")
+
+
 @app.task
 def never(path):
     count_run(path)

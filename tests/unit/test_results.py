@@ -4,6 +4,7 @@ import pytest
 
 from platform.errors import PlatformError
 from platform.results import describe_error
+from platform.serialization import decode, encode
 
 
 class Refusal(PlatformError):
@@ -18,6 +19,12 @@ def test_an_error_is_kept_by_name_and_message() -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(describe_error(ValueError("x" * 5_000))["message"]) == 2_000
+
+
+def test_a_message_that_is_no_utf8_is_kept_readable() -> None:
+    error = describe_error(ValueError("no such file: caf\udce9"))
+    assert error == {"type": "ValueError", "message": "no such file: caf\\udce9"}
+    assert decode(encode(error)) == error
 
 
 def test_what_an_error_says_to_programs_is_kept_with_it() -> None:

@@ -72,6 +72,13 @@ def test_a_result_that_cannot_be_kept_fails_its_item_alone(bob: httpx2.Client) -
     assert errors == {1: "NotJSON", 2: "TooLarge"}
 
 
+def test_an_error_that_is_no_utf8_fails_its_item_alone(bob: httpx2.Client) -> None:
+    batch = ended(bob, submit(bob, "unreadable", 4, chunk_size=4))
+    assert counts(batch) == ("failed", 3, 1, 0)
+    failed = items(bob, batch, state="failed")["items"][0]
+    assert (failed["index"], failed["error"]["message"]) == (1, "no such file: caf\\udce9")
+
+
 def test_a_tasks_own_time_limit_holds_for_each_item(bob: httpx2.Client) -> None:
     batch = submit(bob, "limited", 3)
     assert batch["chunk_size"] == 1

@@ -37,8 +37,8 @@ class Diary:
 
         return eventually(found, timeout_s)
 
-    def put(self, name: str) -> None:
-        (self.folder / name).touch()
+    def put(self, name: str, text: str = "") -> None:
+        (self.folder / name).write_text(text)
 
     def take_away(self, name: str) -> None:
         (self.folder / name).unlink()

@@ -117,6 +117,18 @@ def test_a_health_port_tells_what_it_does(counter: Start, diary: Diary) -> None:
     assert f"--health-port={port}" in taken.text()
 
 
+def test_an_error_that_is_no_utf8_ends_nothing(counter: Start, diary: Diary) -> None:
+    diary.put("broken", "no UTF-8")
+    port = free_port()
+    only = counter("--health-port", str(port))
+    diary.wait_for("up", only.pid)
+    eventually(lambda: diary.text().count("error") == 2 or not only.is_alive)
+    now = httpx2.get(f"http://127.0.0.1:{port}/status", trust_env=False).json()["worker"]
+    assert now["last_error"] == "ValueError: no such file: caf\\udce9"
+    diary.take_away("broken")
+    diary.wait_for("batch", only.pid)
+
+
 def test_a_worker_without_work_asks_more_and_more_seldom(counter: Start, diary: Diary) -> None:
     diary.put("idle")
     only = counter()
