@@ -112,6 +112,8 @@ class Heart(threading.Thread):
             except redis.RedisError as exc:
                 # The server is away: nobody else can rescue either, and on its return the lease is joined again.
                 log.warning("the lease could not be renewed: %s", exc)
+            except Exception as exc:  # a defect, maybe of this beat alone: without any more the lease is lost for sure
+                log.exception("the lease could not be renewed: %s", exc)  # noqa: TRY401 - the line says it all
 
     def stop(self) -> None:
         self._stopping.set()
