@@ -39,6 +39,13 @@ class Resting(PlatformError):
     """No failure: why a run ended, which its job shows until the next one."""
 
 
+class BatchFailed(PlatformError):
+    """A batch raised: its error's class and message.
+
+    Not that error itself, which may say that a job is never to be tried again, or not often: a worker's always is.
+    """
+
+
 @dataclass(frozen=True)
 class Again:
     """The job is to run again in so many seconds."""
@@ -82,7 +89,7 @@ def _work(loop: Loop, tenure: Tenure) -> Again | None:
     while not loop.is_over:
         wait_s = loop.step()
         if loop.error is not None:
-            return Again(wait_s, loop.error)
+            return Again(wait_s, BatchFailed(f"{type(loop.error).__name__}: {loop.error}"))
         if wait_s > LONGEST_WAIT_S:
             return Again(wait_s, Resting("there was nothing to do"))
         if now_s() > ends_at_s:

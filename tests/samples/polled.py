@@ -4,12 +4,15 @@ import os
 import time
 from pathlib import Path
 
+from tasks import Discard
 from tasks.batch import BatchWorker
 
 FOLDER = Path(os.environ["POLLED_FOLDER"])
 #: What a batch raises while the file `broken` is there, by what is in it.
 ERRORS = {
     "": ValueError("on purpose"),
+    "Discard": Discard("not wanted"),
+    "MemoryError": MemoryError("no more"),
     "no UTF-8": ValueError("no such file: caf\udce9"),
 }
 

@@ -28,6 +28,10 @@ class Diary:
     def text(self) -> str:
         return (self.folder / "diary").read_text()
 
+    def errors(self) -> int:
+        """How many batches raised."""
+        return self.text().count("error ") if (self.folder / "diary").exists() else 0
+
     def wait_for(self, word: str, pid: int | None = None, count: int = 1, timeout_s: float = 40) -> list:
         """Lines of that word, of that process, once there are so many."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from platform.jobs.ledger import ledger
 from tests.integration.polling.conftest import Diary
 from tests.processes import Program, Worker
 from tests.waiting import eventually
@@ -70,6 +71,20 @@ def test_it_is_stopped_and_started_from_a_terminal(
     diary.wait_for("up", count=ups + 1, timeout_s=15)
     unknown = celery("batch", "stop", "conter")
     assert (unknown.returncode, "did you mean 'counter'" in unknown.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("error", ["Discard", "MemoryError"])
+def test_an_error_that_a_job_would_not_be_tried_again_for_backs_off_as_any(
+    serving: Start, diary: Diary, error: str
+) -> None:
+    diary.put("broken", error)
+    serving()
+    eventually(lambda: diary.errors() == 4, 30)
+    (job,) = eventually(lambda: ledger().list(task="counter", state="retrying").items)
+    assert job.error["type"] == "BatchFailed"
+    assert job.error["message"].startswith(f"{error}: no")
+    diary.take_away("broken")
+    diary.wait_for("batch", timeout_s=15)
 
 
 def test_a_process_of_its_own_and_a_queue_share_the_slot(

@@ -56,7 +56,7 @@ def test_after_a_minute_it_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_error_is_its_jobs_and_carries_the_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, Poller(ValueError("no")))
     scene.pace.failures = 3
-    assert told(scene.run()) == (8, "no")
+    assert told(scene.run()) == (8, "ValueError: no")
     assert (scene.pace.failures, len(scene.poller.errors)) == (4, 1)
 
 
