@@ -128,13 +128,19 @@ def _declare(cls: type[BatchWorker]) -> None:
 
 
 def _add_task(name: str, queue: str) -> None:
-    """The Celery task of this name: a job for each slot, which ``platform.polling.keeping`` submits."""
+    """The Celery task of this name: a job for each slot, which ``platform.polling.keeping`` submits.
+
+    The result of one that ended with its last run is how the next one is to go on; of one that was stopped, None.
+    """
 
     @app.task(name=name, bind=True, queue=queue, max_retries=MOST_RUNS, unique=Unique(by=("number",)))
-    def run(self: Any, number: int = 0, rest_s: float = 0.0, failures: int = 0) -> None:
+    def run(self: Any, number: int = 0, rest_s: float = 0.0, failures: int = 0) -> keeping.Next | None:
         worker: Any = register.declared()[name]
         pace = Pace(worker.active_s, worker.idle_s, rest_s, failures)
         again = run_slice(worker(), pace, SliceStop(self.cancelled))
-        if again is not None and self.request.retries < MOST_RUNS:
-            carried = {"number": number, "rest_s": pace.rest_s, "failures": pace.failures}
-            raise self.retry(exc=again.why, countdown=again.in_s, kwargs=carried)
+        if again is None:
+            return None
+        carried = {"number": number, "rest_s": pace.rest_s, "failures": pace.failures}
+        if self.request.retries >= MOST_RUNS:
+            return {"countdown": again.in_s, "kwargs": carried}
+        raise self.retry(exc=again.why, countdown=again.in_s, kwargs=carried)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,19 @@ def test_an_error_that_a_job_would_not_be_tried_again_for_backs_off_as_any(
     assert job.error["message"].startswith(f"{error}: no")
     diary.take_away("broken")
     diary.wait_for("batch", timeout_s=15)
+
+
+def test_the_job_that_follows_the_last_run_goes_on_with_the_backoff(serving: Start, diary: Diary, folder: Path) -> None:
+    """Of two runs instead of fifty: the third and the fourth error are those of the next job."""
+    file = folder / "polled.py"
+    file.write_text("import tasks.polling\n\ntasks.polling.MOST_RUNS = 1\n" + file.read_text())
+    diary.put("broken")
+    only = serving()
+    eventually(lambda: re.search(r"it goes on in [34]\.\d s", only.text()), 30)
+    after, before = eventually(lambda: len(found := ledger().list(task="counter").items) == 2 and found)
+    assert (before.state, diary.errors()) == ("completed", 3)
+    waited = datetime.fromisoformat(after.started_at) - datetime.fromisoformat(before.finished_at)
+    assert waited >= timedelta(seconds=1.4)  # 1.5 s of the backoff at least, in whole milliseconds
 
 
 def test_a_process_of_its_own_and_a_queue_share_the_slot(
