@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from platform import serialization
+from platform.documents.depth import is_deeper
 from platform.errors import PlatformError
 from platform.routing.subscriptions import Subscriptions, subscriptions
 from platform.streams.delivery import Position, Streams, streams
+from platform.streams.event import as_json
 from platform.streams.names import other_stream
 
 EVENT = "message"
+#: Deepest nesting of lists and objects in a message. Python's JSON readers end near 1 000 less what they stand in.
+MAX_LEVELS = 256
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 
 
@@ -23,6 +28,13 @@ class BadRoom(PlatformError):
 
     def __str__(self) -> str:
         return f"{self.room!r} is no room; a name has 1 to 128 characters and no spaces"
+
+
+class DeepMessage(PlatformError):
+    """The message is nested deeper than every reader of it can be relied on to follow."""
+
+    def __str__(self) -> str:
+        return f"the message is nested more than {MAX_LEVELS} deep"
 
 
 def room_channel(app_id: str, room: str) -> str:
@@ -40,11 +52,12 @@ def room_stream(app_id: str, room: str) -> str:
 def publish(
     app_id: str, room: str, data: Any, registry: Subscriptions | None = None, kept: Streams | None = None
 ) -> Position:
-    """Say something in a tenant's room; ``data`` is JSON. Returns where it stands in the room's stream.
+    """Say something in a tenant's room; ``data`` is JSON, 256 levels deep at most. Returns its place in the stream.
 
-    Whoever joins at the same time hears it once. Raises BadRoom, NotJSON, BrokerUnavailable; after the last one it may
-    have been said.
+    Whoever joins at the same time hears it once. Raises BadRoom, DeepMessage, NotJSON, BrokerUnavailable; after the
+    last one it may have been said.
     """
+    _check_depth(data)
     channel, registry = room_channel(app_id, room), registry or subscriptions()
     audience = registry.lookup([channel])
     targets: dict[str, list[str]] = {}
@@ -53,3 +66,12 @@ def publish(
             targets.setdefault(process, []).append(group.key)
     told = {"channel": channel, "room": room, "targets": targets, "seen": audience.seen}
     return (kept or streams()).append(room_stream(app_id, room), EVENT, data, **told)  # type: ignore[arg-type]
+
+
+def _check_depth(data: Any) -> None:
+    """Raises DeepMessage, NotJSON."""
+    try:
+        if is_deeper(serialization.decode(as_json(data)), MAX_LEVELS):
+            raise DeepMessage
+    except ValueError as exc:  # too deep even to be read
+        raise DeepMessage from exc

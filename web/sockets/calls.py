@@ -12,6 +12,7 @@ from platform import store
 from platform.errors import BrokerUnavailable, NotUnique
 from platform.jobs.record import Job
 from platform.jobs.states import State
+from platform.serialization import NotJSON
 from platform.settings import settings
 from tasks.modules import Function, UnknownFunction, find_function
 from tasks.signatures import InvalidArguments
@@ -69,7 +70,7 @@ def _submitted(caller: Caller, message: messages.Call) -> tuple[Function, str]:
         return found, found.task.apply_async(kwargs=kwargs, headers=headers).id
     except UnknownFunction as exc:
         raise Refused("unknown_function", str(exc)) from exc
-    except InvalidArguments as exc:
+    except (InvalidArguments, NotJSON) as exc:
         raise Refused("invalid_arguments", str(exc)) from exc
     except NotUnique as exc:
         raise Refused("conflict", str(exc)) from exc

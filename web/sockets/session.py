@@ -12,6 +12,7 @@ import gevent
 import msgspec
 
 from platform import store
+from platform.batches.errors import UnknownBatch
 from platform.database import DatabaseUnavailable
 from platform.errors import BrokerUnavailable, UnknownJob
 from platform.routing import rooms
@@ -248,7 +249,10 @@ class Session:
             raise Refused("forbidden", "the token does not allow publishing")
         # Without the client's line breaks, which would end a line of server-sent events.
         data = msgspec.Raw(msgspec.json.format(message.data, indent=-1))
-        position = rooms.publish(room.app_id, room.name, data)
+        try:
+            position = rooms.publish(room.app_id, room.name, data)
+        except rooms.DeepMessage as exc:
+            raise Refused("bad_message", str(exc)) from exc
         if message.ref is not None:
             self._say(answers.Published(room.told, position.epoch, position.offset, message.ref).encoded())
 
@@ -326,6 +330,6 @@ def _check_place(topic: Topic, since: Any) -> None:
 
 
 def _as_refused(exc: BaseException) -> BaseException:
-    if isinstance(exc, UnknownJob):
+    if isinstance(exc, UnknownJob | UnknownBatch):
         return Refused("not_found", str(exc))
     return exc

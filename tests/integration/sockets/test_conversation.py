@@ -560,7 +560,7 @@ def test_a_program_of_the_platforms_speaks_in_a_room(join: Connect, ann: httpx2.
         str(2**70),
         "1e300",
         '"\\u0000"',
-        "[" * 400 + "]" * 400,
+        "[" * 256 + "]" * 256,
     ],
     ids=lambda text: repr(text[:20]),
 )
@@ -761,6 +761,9 @@ def test_each_call_is_answered_under_its_own_ref(join: Connect, ann: httpx2.Clie
         ('{"type":"publish","room":"a"}', "bad_message", "data"),
         ('{"type":"publish","room":"a","data":"\\ud800"}', "bad_message", ""),
         ('{"type":"publish","room":"a","data":' + "[" * 5000 + "]" * 5000 + "}", "bad_message", ""),
+        ('{"type":"publish","room":"a","data":' + "[" * 300 + "]" * 300 + "}", "bad_message", "256"),
+        ('{"type":"publish","room":"a","data":' + "[" * 985 + "]" * 985 + "}", "bad_message", ""),
+        ('{"type":"call","module":"Calc","function":"multiply","args":{"a":' + "[" * 970 + "]" * 970 + "}}", "", ""),
         ('{"type":"publish","room":"two words","data":1}', "bad_channel", "two words"),
         ('{"type":"publish","room":"","data":1}', "bad_channel", ""),
         ('{"type":"publish","room":"' + "x" * 129 + '","data":1}', "bad_channel", "128"),
@@ -790,7 +793,8 @@ def test_what_cannot_be_done_is_an_error_and_the_connection_stays(
     client = join(ann)
     client.ws.send(text)
     answer = client.answer()
-    assert (answer["type"], answer["code"]) == ("error", code)
+    assert answer["type"] == "error"
+    assert answer["code"] == code or not code
     assert named in answer["message"]
     assert client.ask(type="ping") == {"type": "pong"}
 
