@@ -147,6 +147,11 @@ class Audience:
         """All up to there is told: what comes now waits until the rest has been read."""
         self.held, self.certain = [], certain
 
+    @property
+    def latest_reread(self) -> int:
+        """The latest offset that is to be read from the history, of what waits; 0 if none is."""
+        return max((item.offset for item in self.held or () if item.reread), default=0)
+
     def restart(self, why: str) -> None:
         """None of them can be told all that it missed."""
         for follower in [*self.followers, *self.newcomers]:

@@ -85,9 +85,9 @@ class Hub:
                 upto = self._begin_now(topic, started)
             else:
                 upto = self._begin_since(follower, audience, place, started)
-                while newcomer.is_behind:
-                    newcomer.begin_again()
-                    upto = self._read_on(follower, audience, upto)
+            while newcomer.is_behind:  # more was told meanwhile than is kept for it
+                newcomer.begin_again()
+                upto = self._read_on(follower, audience, upto)
         except BaseException:
             self.leave(follower, topic)
             raise
@@ -228,7 +228,11 @@ class Hub:
                 audience.held = None
 
     def _read_again(self, stream: str, audiences: list[Audience]) -> None:
-        """From where the last of them stands up to what is there now."""
+        """From where the last of them stands up to what is there now, and past what they were told is to be read.
+
+        Of that the store may have lost some, if it has lost its last second: it would be waited for without end.
+        """
+        told = {audience: audience.latest_reread for audience in audiences}
         position = Position("", min(max(audience.certain, audience.offset) for audience in audiences))
         is_complete = False
         while not is_complete:
@@ -237,7 +241,7 @@ class Hub:
             except BrokerUnavailable:
                 gevent.sleep(RETRY_S)
         for audience in audiences:
-            audience.certain = max(audience.certain, position.offset)
+            audience.certain = max(audience.certain, position.offset, told[audience])
 
     def _catch_up_part(self, stream: str, audiences: list[Audience], since: Position) -> tuple[Position, bool]:
         read = self.parts.entries(stream, since)
