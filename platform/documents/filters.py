@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -63,7 +63,7 @@ class Filter:
     text: str
     key: str
     matches: Test
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition, ...] = field(hash=False, compare=False)  # operands may be lists; the text says as much
 
 
 def parsed(filter: Mapping[str, Any]) -> Filter:

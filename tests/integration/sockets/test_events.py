@@ -160,6 +160,15 @@ def test_documents_are_chosen_as_on_a_socket(read: Read, ann: httpx2.Client, bob
     assert [told.event for told in one.told(4)] == ["subscribed", "model_created", "model_updated", "model_updated"]
 
 
+@pytest.mark.parametrize("filter", [{"n": {"$in": [5, 6]}}, {"n": {"$nin": [1]}}, {"tags": ["a"]}], ids=str)
+def test_filters_with_lists_choose_as_well(read: Read, ann: httpx2.Client, filter: dict[str, Any]) -> None:
+    reader = read(model="task", filter=json.dumps(filter))
+    reader.told(1)
+    stored(ann, "task", title="not this", n=1, tags=["b"])
+    document = stored(ann, "task", title="this", n=5, tags=["a"])
+    assert [told.data["id"] for told in reader.told(1)] == [document["id"]]
+
+
 def test_since_0_tells_all_that_is_kept(read: Read, inside: Inside, room: str) -> None:
     inside.publish(room, *range(5))
     begun, *rest = read(room=room, since=0).told(6)
