@@ -251,10 +251,13 @@ export class Socket extends EventTarget {
     const other = this.#channels.get(channel);
     if (other && other !== following) this.#followed.delete(other.ref); // the latest wins
     this.#channels.set(channel, following);
-    const isFurther = following.position?.epoch === epoch && following.position.offset > offset;
+    const [isSame, seen] = [following.position?.epoch === epoch, following.position?.offset];
+    // The last value, which has come before: its being forgotten is no loss.
+    const hasSeen = following.since === "last" && isSame && seen >= offset;
+    const isFurther = isSame && seen > offset;
     if (!isFurther) following.position = { epoch, offset };
     following.channel = channel;
-    if (recovered === false) this.#tell("gap", { channel });
+    if (recovered === false && !hasSeen) this.#tell("gap", { channel });
     following.resolve(this.#handle(following));
   }
 

@@ -115,3 +115,19 @@ def test_a_program_is_given_the_last_message_alone_after_an_interruption_too(
         assert socket.ping() < WAIT_S
         inside.publish(room, 6)
         assert following.next(WAIT_S).data == 6, "what was seen came again"
+
+
+def test_a_last_message_that_was_seen_may_be_forgotten(
+    inside: Inside, new_caller: Callable[..., httpx2.Client], door: Door, room: str
+) -> None:
+    inside.publish(room, "seen")
+    key = new_caller().headers["Authorization"].removeprefix("Bearer ")
+    with Client(door.url, key, timeout_s=WAIT_S) as client, client.socket() as socket:
+        following = socket.subscribe(room=room, since="last")
+        assert following.next(WAIT_S).data == "seen"
+        door.close()
+        assert inside.client.delete(stream_key("{platform}:", room_stream("default", room)))
+        door.open()
+        assert socket.ping() < WAIT_S
+        inside.publish(room, "next")
+        assert following.next(WAIT_S).event == "message", "nothing was missed"

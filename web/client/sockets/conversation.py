@@ -208,8 +208,10 @@ class Conversation:
         if other is not None and other is not following:
             self._drop(other)  # the server follows a channel once, and the latest wins
         self._channels[told.channel] = following
-        following.stand(told.channel, Position(told.epoch, told.offset))
-        if not told.recovered:
+        position = Position(told.epoch, told.offset)
+        is_gap = not told.recovered and not following.has_seen(position)
+        following.stand(told.channel, position)
+        if is_gap:
             self._deliver(following, Gap(channel=told.channel, offset=told.offset))
         following.question.end(answer={})
 

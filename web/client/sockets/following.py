@@ -38,6 +38,12 @@ class Following:
         goes_on = self.read is not None and self._since != "last"
         return asked_for(self.ref, self.interest, self.read if goes_on else self._since)
 
+    def has_seen(self, position: Position) -> bool:
+        """Whether that is the last value it asks for, and it has come before: its being forgotten is no loss then."""
+        if self._since != "last" or self.read is None:
+            return False
+        return self.read.epoch == position.epoch and self.read.offset >= position.offset
+
     def stand(self, channel: str, position: Position) -> None:
         """The server says where the subscription is; within an epoch it never goes back."""
         self.channel = channel
