@@ -18,7 +18,8 @@ from platform import embedded
 
 PROBE_TIMEOUT_S = 2.0
 PING_TIMEOUT_S = 0.5
-# A worker whose remote control is off never answers a ping; having lived this long it counts as ready.
+# A worker whose remote control is off never answers a ping; having lived this long it counts as ready. Not any other:
+# on a busy machine one that cannot start takes longer to find that out.
 SILENT_WORKER_S = 15.0
 
 
@@ -48,7 +49,9 @@ def is_ready(program: Program, info: Info, data_dir: Path, app: Any) -> bool:
     if info.state != "running":
         return False
     if program.group == WORK:
-        return _worker_replies(app, program.name) or _age_s(info) > SILENT_WORKER_S
+        if app.conf.worker_enable_remote_control:
+            return _worker_replies(app, program.name)
+        return _age_s(info) > SILENT_WORKER_S
     if program.name == "web":
         return _web_is_healthy(program.url or "")
     return _listens(program.url) if program.url else True
