@@ -15,18 +15,16 @@ from typing import Any
 
 from celery import current_app
 
-from platform import settings as configuration
 from platform.batches.chunks import MAX_CHUNK_SIZE, size_for
 from platform.batches.errors import BatchOver, InvalidBatch
+from platform.batches.origin import derived_id, digest, is_made_by_a_job, owner_of, parent_id
 from platform.batches.publishing import publish_callbacks, publish_chunks
 from platform.batches.record import KINDS, Batch
 from platform.batches.register import End, batches, callback_text
-from platform.batches.running import current_item
 from platform.errors import PlatformError, did_you_mean
-from platform.publishing import OWNER_HEADERS
 from platform.queues import checked_priority
 from platform.retries import accepts
-from platform.serialization import NotJSON, encode
+from platform.serialization import NotJSON, canonical, encode
 
 #: Items written by one script call: meanwhile the server answers nobody else, 1 µs each.
 WRITTEN_AT_ONCE = 5_000
@@ -69,8 +67,8 @@ class NewBatch:
             "chunk_size": size,
             "priority": checked_priority(default if self.priority is None else self.priority),
             "max_retries": task.max_retries if self.max_retries is None else self.max_retries,
-            "parent_id": _parent_id(),
-            **_owner(self.owner, self.app_id),
+            "parent_id": parent_id(),
+            **owner_of(self.owner, self.app_id),
             **limits,
             **{kind: callback_text(*told) for kind, told in self.callbacks.items()},
         }
@@ -102,6 +100,10 @@ class NewBatch:
 def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None = None) -> Batch:
     """A batch of the items, or of the numbers from 0 to ``count`` - 1; as it is once all of them are written.
 
+    Made inside a job or an item it is the same batch when that is run again after a death and makes the same. A run
+    that makes something else makes another batch; of a generator, whose items are not known before, it adds to the one
+    there is what that does not have.
+
     Raises InvalidBatch, BrokerUnavailable. After a failure nothing of a list is run; of a generator that fails, the
     batch is cancelled and its error raised.
     """
@@ -109,16 +111,18 @@ def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None 
         raise InvalidBatch([_problem("items", "give either items or count")])
     if isinstance(items, str | bytes | Mapping):
         raise InvalidBatch([_problem("items", f"must be a list or another iterable, not {type(items).__name__}")])
-    batch_id = new.batch_id or _derived_id()
     if count is not None:
         if count < 0:
             raise InvalidBatch([_problem("count", "must not be negative")])
         _check_total(new, count)
-        return _create_whole(new, batch_id, count)
+        return _create_whole(new, _id_of(new, count), count)
+    if isinstance(items, set | frozenset):
+        items = _in_order(items)
     if isinstance(items, Sequence):
         _check_total(new, len(items))
-        return _create_whole(new, batch_id, [_encoded(item, at) for at, item in enumerate(items)])
-    return _create_running(new, batch_id, items or ())
+        encoded = [_encoded(item, at) for at, item in enumerate(items)]
+        return _create_whole(new, _id_of(new, items), encoded)
+    return _create_running(new, new.batch_id or derived_id(), items or ())
 
 
 def add(
@@ -166,7 +170,8 @@ def _create_running(new: NewBatch, batch_id: str, items: Iterable[Any]) -> Batch
     try:
         while some := list(islice(waiting, GENERATED_AT_ONCE)):
             encoded = [_encoded(item, at + number) for number, item in enumerate(some)]
-            _add(batch_id, f"part {at}", encoded, facts["chunk_size"], publish=True)
+            # With what is in it: a run that is repeated and makes others has them accepted as well.
+            _add(batch_id, f"part {at} {digest(some)}", encoded, facts["chunk_size"], publish=True)
             at += len(some)
     except BatchOver:
         return batches().get(batch_id)  # somebody has cancelled it: no use in making more
@@ -220,6 +225,24 @@ def _encoded(item: Any, at: int) -> bytes:
         raise InvalidBatch([{"loc": ["items", at], "msg": str(exc)}]) from exc
 
 
+def _id_of(new: NewBatch, items: Sequence[Any] | int) -> str:
+    """The id that was asked for, or one that tells this batch from another that the same run might make instead."""
+    if new.batch_id or not is_made_by_a_job():
+        return new.batch_id or str(uuid.uuid4())
+    try:
+        return derived_id(digest([new.task, dict(new.kwargs), items]))
+    except NotJSON as exc:
+        raise InvalidBatch([_problem("kwargs", str(exc))]) from exc
+
+
+def _in_order(items: set[Any] | frozenset[Any]) -> Sequence[Any]:
+    """A set has another order in each process, and a run that is repeated may be in another one."""
+    try:
+        return sorted(items, key=canonical)
+    except NotJSON:
+        return list(items)  # whose place among the items is told
+
+
 def _check_total(new: NewBatch, total: int) -> None:
     if new.most and total > new.most:
         text = f"a batch has {new.most} items at most over HTTP, not {total}; make several, or use tasks.batch"
@@ -228,33 +251,3 @@ def _check_total(new: NewBatch, total: int) -> None:
 
 def _problem(name: str, text: str) -> dict[str, Any]:
     return {"loc": [name], "msg": text}
-
-
-def _derived_id() -> str:
-    """Of a batch made inside an item or a job one that its run, should it be repeated after a death, makes again."""
-    item, job = current_item(), current_app.current_worker_task
-    if item is not None:
-        item.made += 1
-        maker = f"{item.batch_id} {item.index} {item.tries} {item.made}"
-    elif job:
-        job.request.batches_made = getattr(job.request, "batches_made", 0) + 1
-        maker = f"{job.request.id} {job.request.retries} {job.request.batches_made}"
-    else:
-        return str(uuid.uuid4())
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"batch of {maker}"))
-
-
-def _parent_id() -> str:
-    """The batch whose item makes this one, or else the job that does."""
-    item = current_item()
-    if item is not None:
-        return item.batch_id
-    job = current_app.current_worker_task
-    return job.request.id if job else ""
-
-
-def _owner(owner: str | None, app_id: str | None) -> dict[str, str]:
-    job = current_app.current_worker_task
-    inherited = {name: (job.request.headers or {}).get(name) for name in OWNER_HEADERS} if job else {}
-    own_app = app_id if app_id is not None else inherited.get("app_id") or configuration.settings().app_id
-    return {"owner": owner if owner is not None else inherited.get("owner") or "", "app_id": own_app}
