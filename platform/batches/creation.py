@@ -165,28 +165,46 @@ def _added(batch_id: str, items: Sequence[bytes] | int, size: int, stays_open: b
 
 def _create_running(new: NewBatch, batch_id: str, items: Iterable[Any]) -> Batch:
     facts = new.facts(None)
-    batches().create(batch_id, facts, runs_at_once=True)
-    waiting, at = iter(items), 0
+    is_new = batches().create(batch_id, facts, runs_at_once=True)
     try:
-        while some := list(islice(waiting, GENERATED_AT_ONCE)):
-            encoded = [_encoded(item, at + number) for number, item in enumerate(some)]
-            # With what is in it: a run that is repeated and makes others has them accepted as well.
-            _add(batch_id, f"part {at} {digest(some)}", encoded, facts["chunk_size"], publish=True)
-            at += len(some)
-    except BatchOver:
-        return batches().get(batch_id)  # somebody has cancelled it: no use in making more
-    except BaseException:
-        with suppress(PlatformError):
-            publish_callbacks(batch_id, batches().cancel(batch_id)[2])
+        _generate(batch_id, items, facts["chunk_size"])
+    except BatchOver as over:
+        # Somebody has cancelled it: no use in making more. One that an earlier run left, and that this run cannot add
+        # to, may have been cancelled by an error of its generator: none of this run's items would be run.
+        if is_new and over.batch_id == batch_id and (batch := batches().get(batch_id)).is_given_up:
+            return batch
+        _give_up(batch_id)
         raise
-    close(batch_id)
+    except BaseException:
+        _give_up(batch_id)
+        raise
     return batches().get(batch_id)
+
+
+def _give_up(batch_id: str) -> None:
+    with suppress(PlatformError):
+        publish_callbacks(batch_id, batches().cancel(batch_id)[2])
+
+
+def _generate(batch_id: str, items: Iterable[Any], size: int) -> None:
+    """Add the items as they are made, and close the batch. Raises BatchOver, and whatever the making raises."""
+    waiting, at = iter(items), 0
+    while some := list(islice(waiting, GENERATED_AT_ONCE)):
+        encoded = [_encoded(item, at + number) for number, item in enumerate(some)]
+        # With what is in it: a run that is repeated and makes others has them accepted as well.
+        _add(batch_id, f"part {at} {digest(some)}", encoded, size, publish=True)
+        at += len(some)
+    _close(batch_id)
 
 
 def close(batch_id: str) -> None:
     """No more items will be added: the batch ends when those it has have ended. Again changes nothing."""
     with suppress(BatchOver):
-        _add(batch_id, "closed", 0, 1, "last")
+        _close(batch_id)
+
+
+def _close(batch_id: str) -> None:
+    _add(batch_id, "closed", 0, 1, "last")
 
 
 def _add(

@@ -10,6 +10,7 @@ from celery import current_app
 
 from platform import settings as configuration
 from platform.batches.running import current_item
+from platform.envelope import replays_of
 from platform.publishing import OWNER_HEADERS
 from platform.serialization import canonical
 
@@ -22,15 +23,17 @@ def is_made_by_a_job() -> bool:
 def derived_id(content: str = "") -> str:
     """Of a batch made inside an item or a job one that its run, should it be repeated after a death, makes again.
 
-    ``content`` is a digest of what the batch is to do, where that is known. Elsewhere the id is nobody else's.
+    Another try, a retry of the item and a replay of the job make others. ``content`` is a digest of what the batch is
+    to do, where that is known. Outside a job the id is nobody else's.
     """
     item, job = current_item(), current_app.current_worker_task
     if item is not None:
         item.made += 1
-        maker = f"{item.batch_id} {item.index} {item.tries} {item.made}"
+        maker = f"{item.batch_id} {item.index} {item.repairs} {item.tries} {item.made}"
     elif job:
         job.request.batches_made = getattr(job.request, "batches_made", 0) + 1
-        maker = f"{job.request.id} {job.request.retries} {job.request.batches_made}"
+        lives = replays_of(job.request.headers or {})
+        maker = f"{job.request.id} {lives} {job.request.retries} {job.request.batches_made}"
     else:
         return str(uuid.uuid4())
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"batch of {maker} {content}"))

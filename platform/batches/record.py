@@ -69,6 +69,11 @@ class Batch:
     def is_final(self) -> bool:
         return self.state in FINAL
 
+    @property
+    def is_given_up(self) -> bool:
+        """Somebody has cancelled it, whether items of it still run or not."""
+        return self.cancel_requested or self.state == BatchState.CANCELLED
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -24,15 +24,17 @@ End = Literal["", "whole", "last"]
 
 @dataclass(frozen=True)
 class Begun:
-    """A chunk whose run begins. ``states``, ``tries`` and ``deaths`` are its items', in the order of ``indices``.
+    """A chunk whose run begins. ``states``, ``tries``, ``deaths`` and ``repairs`` are its items', as ``indices`` are.
 
-    ``has_died``: an earlier run of its job ended with its process. ``fields`` are the batch's record.
+    ``repairs``: how often somebody asked for them to be run again. ``has_died``: an earlier run of its job ended with
+    its process. ``fields`` are the batch's record.
     """
 
     indices: Sequence[int]
     states: str
     tries: Sequence[int]
     deaths: Sequence[int]
+    repairs: Sequence[int]
     is_careful: bool
     has_died: bool
     is_stopped: bool
@@ -147,9 +149,9 @@ class Batches(Records):
         answer = self._call("begin", batch_id, number, attempt, job_id)
         if answer[0] == "gone":
             return None
-        verdict, flags, ranges, states, tries, deaths, died, pairs = answer
+        verdict, flags, ranges, states, tries, deaths, repairs, died, pairs = answer
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        counts = (_numbers(tries), _numbers(deaths))
+        counts = (_numbers(tries), _numbers(deaths), _numbers(repairs))
         return Begun(indices_of(ranges), states, *counts, CAREFUL in flags, int(died) > 0, verdict == "stop", fields)
 
     def step(

@@ -47,11 +47,16 @@ _pace: dict[str, float] = {}
 
 @dataclass
 class Current:
-    """The item under way in this thread; ``made`` counts the batches it made."""
+    """The item under way in this thread.
+
+    ``repairs``: how often somebody asked for it to be run again, from which on ``tries`` count; ``made``: the batches
+    it made.
+    """
 
     batch_id: str
     index: int
     tries: int
+    repairs: int = 0
     asked_at: float = -math.inf
     is_stopping: bool = False
     made: int = 0
@@ -171,6 +176,7 @@ class _Work:
         self.kwargs_json = fields.get("kwargs") or "{}"
         self.max_retries = _max_retries(self.task, fields)
         self.tries = dict(zip(begun.indices, begun.tries, strict=True))
+        self.repairs = dict(zip(begun.indices, begun.repairs, strict=True))
         #: Items that are to be tried again, by the seconds until then.
         self.again: dict[float, list[int]] = defaultdict(list)
         self.left: list[int] = [i for i, state in zip(begun.indices, begun.states, strict=True) if state in "pra"]
@@ -229,7 +235,7 @@ class _Work:
         self._values = dict(zip(wanted, batches().values(self.chunk.batch_id, wanted), strict=True))
 
     def _outcome(self, index: int, item: Any) -> Outcome:
-        current = Current(self.chunk.batch_id, index, self.tries[index])
+        current = Current(self.chunk.batch_id, index, self.tries[index], self.repairs[index])
         kwargs = decode(self.kwargs_json)
         try:
             result = called(self.task, current, item, kwargs)

@@ -5,7 +5,8 @@
 --                            f failed, x cancelled
 --   batch:<id>:items:<n>     items n*100 … n*100+99 as JSON; one that is not there is its own index
 --   batch:<id>:outcomes:<n>  what became of them: '+' and a result, or '-' and an error, as JSON
---   batch:<id>:trouble       d<index> deaths and t<index> failed tries since its fresh start, n<index> runs without a result
+--   batch:<id>:trouble       d<index> deaths and t<index> failed tries since its fresh start, n<index> runs without a result,
+--                            g<index> fresh starts that were asked for
 --   batch:<id>:chunks        number -> 'attempt;flags;ranges': every item that has not ended is in one of them
 --   batch:<id>:adds          what an addition did, by its name, so that it may be repeated
 -- `batches:active` is when to look after a batch next, `batches:callbacks` what was decided and not yet published,

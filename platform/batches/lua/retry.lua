@@ -18,6 +18,7 @@ for from = 1, #indices, size do
   for i = from, math.min(from + size - 1, #indices) do
     some[#some + 1] = indices[i]
     redis.call('HDEL', KEY .. ':trouble', 't' .. indices[i], 'd' .. indices[i])
+    trouble('g', indices[i])
   end
   numbers[#numbers + 1] = new_chunk('', ranges_of(some))
 end

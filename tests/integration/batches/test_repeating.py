@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from platform.batches import creation
+from platform.batches import acts, creation
 from platform.batches.creation import NewBatch
+from platform.batches.errors import BatchOver
 from platform.batches.record import Batch
 from platform.batches.register import Batches, batches
+from platform.batches.running import ChunkRun, Report
 from tasks import app
 
 app.load_everything()
@@ -25,11 +27,17 @@ def item(n: int, **kwargs: Any) -> int:
     return n
 
 
-@app.task(name="repeating.maker")
+@app.task(name="repeating.maker", max_retries=0)
 def maker() -> None:
     told = dict(given)
     items, count = told.pop("items", None), told.pop("count", None)
     made.append(creation.create(NewBatch("repeating.item", **told), items, count))
+
+
+@app.task(name="repeating.nest", max_retries=0)
+def nest(n: int) -> str:
+    maker.run()
+    return made[-1].batch_id
 
 
 @pytest.fixture
@@ -40,9 +48,13 @@ def register(broker_url: str) -> Batches:
 
 def run(job_id: str = "a-job", **told: Any) -> Batch:
     """One run of a job that makes a batch; a second one of the same job is what follows the death of its worker."""
+    return run_again(job_id, {}, **told)
+
+
+def run_again(job_id: str, headers: dict[str, Any], **told: Any) -> Batch:
     given.clear()
     given.update(told)
-    maker.apply(task_id=job_id, throw=True)
+    maker.apply(task_id=job_id, headers=headers, throw=True)
     return made[-1]
 
 
@@ -91,3 +103,63 @@ def test_other_items_of_a_generator_are_accepted_beside_those_there_are(register
     one, other = run(items=numbers(1, 2)), run(items=numbers(1, 3))
     assert one.batch_id == other.batch_id
     assert values(other) == [*range(1_000), 1, 2, 1, 3]
+
+
+def breaking() -> Iterator[int]:
+    yield from range(1_000)
+    raise ValueError("no more")
+
+
+def test_what_a_failed_generator_left_is_not_taken_for_what_a_later_run_makes(register: Batches) -> None:
+    """The later run would be told that its items are accepted, and none of them would ever be run."""
+    with pytest.raises(ValueError, match="no more"):
+        run(items=breaking())
+    for longer in (iter(range(1_000)), iter(range(1_500))):
+        with pytest.raises(BatchOver):
+            run(items=longer)
+    assert made == []
+
+
+def test_a_replayed_job_makes_a_batch_of_its_own(register: Batches) -> None:
+    with pytest.raises(ValueError, match="no more"):
+        run(items=breaking())
+    again = run_again("a-job", {"replays": 1}, items=iter(range(1_500)))
+    assert (again.total, again.cancelled, again.open) == (1_500, 0, False)
+    assert run_again("a-job", {"replays": 2}, count=3).batch_id != run_again("a-job", {"replays": 3}, count=3).batch_id
+
+
+def test_an_item_that_is_run_again_makes_a_batch_of_its_own(register: Batches) -> None:
+    batch = creation.create(NewBatch("repeating.nest"), count=1)
+    given.clear()
+    given["items"] = breaking()
+    assert ChunkRun(batch.batch_id, 1, "1", "j").run() == Report(failed=1)
+    given["items"] = iter(range(1_500))
+    acts.retry(batch.batch_id)
+    assert ChunkRun(batch.batch_id, 2, "1", "j").run() == Report(completed=1)
+    left, again = register.children(batch.batch_id)
+    assert (left.state, left.cancelled) == ("cancelled", 1_000)
+    assert (again.state, again.total, again.cancelled) == ("pending", 1_500, 0)
+
+
+def test_making_ends_where_somebody_has_cancelled_the_batch(register: Batches) -> None:
+    seen: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10_000):
+            if number == 1_500:
+                acts.cancel(register.list().items[0].batch_id)
+            seen.append(number)
+            yield number
+
+    batch = run(items=numbers())
+    assert (batch.state, batch.cancelled, len(seen)) == ("cancelled", 1_000, 2_000)
+
+
+def test_another_batchs_end_is_an_error_of_the_generator(register: Batches) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(1_000)
+        raise BatchOver("another", "completed")
+
+    with pytest.raises(BatchOver):
+        run(items=numbers())
+    assert [one.state for one in register.list().items] == ["cancelled"]
