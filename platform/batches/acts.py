@@ -6,7 +6,7 @@ HTTP and the command line are thin over these.
 from __future__ import annotations
 
 from platform.batches.chunks import chunk_job_id, size_for
-from platform.batches.publishing import publish_callbacks, publish_chunks
+from platform.batches.publishing import publish_accepted, publish_callbacks
 from platform.batches.record import Batch
 from platform.batches.register import batches
 from platform.jobs.ledger import ledger
@@ -31,5 +31,5 @@ def retry(batch_id: str) -> Batch:
     batch = batches().get(batch_id)
     size = min(batch.chunk_size or size_for(None), size_for(batch.failed))
     numbers, _ = batches().retry(batch_id, size)
-    publish_chunks(batch_id, numbers)
+    publish_accepted(batch_id, numbers)
     return batches().get(batch_id)

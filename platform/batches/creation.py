@@ -18,7 +18,7 @@ from celery import current_app
 from platform.batches.chunks import MAX_CHUNK_SIZE, size_for
 from platform.batches.errors import BatchOver, InvalidBatch
 from platform.batches.origin import derived_id, digest, is_made_by_a_job, owner_of, parent_id
-from platform.batches.publishing import publish_callbacks, publish_chunks
+from platform.batches.publishing import publish_accepted, publish_callbacks
 from platform.batches.record import KINDS, Batch
 from platform.batches.register import End, batches, callback_text
 from platform.errors import PlatformError, did_you_mean
@@ -104,6 +104,8 @@ def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None 
     that makes something else makes another batch; of a generator, whose items are not known before, it adds to the one
     there is what that does not have.
 
+    Once the items are written they will be run: what the broker does not take then, a duty publishes later.
+
     Raises InvalidBatch, BrokerUnavailable. After a failure nothing of a list is run; of a generator that fails, the
     batch is cancelled and its error raised.
     """
@@ -142,14 +144,15 @@ def _create_whole(new: NewBatch, batch_id: str, items: Sequence[bytes] | int) ->
     total = items if isinstance(items, int) else len(items)
     facts = new.facts(total)
     size = facts["chunk_size"]
-    batches().create(batch_id, facts, runs_at_once=False)
+    is_new = batches().create(batch_id, facts, runs_at_once=False)
     try:
         numbers = list(_added(batch_id, items, size, new.is_open))
-        publish_chunks(batch_id, numbers)
     except PlatformError:
-        with suppress(PlatformError):  # where nothing answers, nothing can be taken back either
-            batches().forget(batch_id)
+        if is_new:  # another one is somebody's who was told that it is accepted
+            with suppress(PlatformError):  # where nothing answers, nothing can be taken back either
+                batches().forget(batch_id, unless_whole=True)
         raise
+    publish_accepted(batch_id, numbers)
     return batches().get(batch_id)
 
 
@@ -218,7 +221,7 @@ def _add(
 ) -> Sequence[int]:
     numbers, fired = batches().add(batch_id, name, items, size, end, most)
     if publish:
-        publish_chunks(batch_id, numbers)
+        publish_accepted(batch_id, numbers)
     publish_callbacks(batch_id, fired)
     return numbers
 

@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 from celery import current_app
+from kombu.exceptions import OperationalError
 
 from platform import queues
 from platform.batches.chunks import CHUNK_TASK, callback_job_id, chunk_job_id
 from platform.batches.register import batches
-from platform.errors import BrokerUnavailable, NotUnique
+from platform.errors import NotUnique
 from platform.outbox import collecting
+from platform.store import AWAY
 
 log = logging.getLogger(__name__)
 
+#: What publishing raises where a broker is away; also a BrokerUnavailable, and Celery's own, before a message is made.
+UNPUBLISHED = (OperationalError, OSError, *AWAY)
 #: Chunks published before the next ones are made: what is made waits in memory.
 AT_ONCE = 100
 
@@ -43,15 +47,23 @@ def publish_chunks(
             outbox.send()
 
 
+def publish_accepted(batch_id: str, numbers: Sequence[int]) -> None:
+    """A job for each chunk; what cannot be published now, a duty publishes later.
+
+    Its items are in the record and will be run: whoever gave them must not be told that they are not accepted.
+    """
+    try:
+        publish_chunks(batch_id, numbers)
+    except UNPUBLISHED as exc:
+        log.warning("chunks of batch %s could not be published now; they will be: %s", batch_id, exc)
+
+
 def publish_callbacks(batch_id: str, kinds: Sequence[str]) -> None:
     """The job of each callback; one that cannot be published now, a duty publishes later."""
-    if not kinds:
-        return
-    fields = batches().fields(batch_id)
     for kind in kinds:
         try:
-            _publish_callback(batch_id, kind, fields)
-        except BrokerUnavailable:
+            _publish_callback(batch_id, kind, batches().fields(batch_id))
+        except UNPUBLISHED:
             log.warning("%s of batch %s could not be published now; it will be", kind, batch_id)
 
 

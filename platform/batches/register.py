@@ -138,9 +138,12 @@ class Batches(Records):
             raise InvalidBatch([{"loc": ["items"], "msg": text}])
         return _numbers(told), _names(fired)
 
-    def forget(self, batch_id: str) -> bool:
-        """Everything of it is gone; chunks still in the queue find nothing to do."""
-        return bool(self._call("forget", batch_id))
+    def forget(self, batch_id: str, unless_whole: bool = False) -> bool:
+        """Everything of it is gone; chunks still in the queue find nothing to do.
+
+        ``unless_whole``: only if none of it may run yet. False: nothing was forgotten.
+        """
+        return bool(self._call("forget", batch_id, int(unless_whole)))
 
     # -- running
 

@@ -1,5 +1,7 @@
--- A batch is forgotten with all its keys. Returns 1, or 0 if it was not there.
+-- A batch is forgotten with all its keys. ARGV[4]: 1 if only one that is not whole is. Returns 1, or 0: it was not there, or
+-- is whole.
 if not read_batch() then return 0 end
+if ARGV[4] == '1' and batch.is_ready == '1' then return 0 end
 unlist()
 for block = 0, math.floor(batch.total / BLOCK) do
   redis.call('UNLINK', KEY .. ':items:' .. block, KEY .. ':outcomes:' .. block)

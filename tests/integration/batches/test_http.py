@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.integration.batches.conftest import counts, ended, items, show, submit
+from tests.integration.conftest import Shop
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("shop_worker")
@@ -113,6 +114,23 @@ def test_items_are_added_while_it_is_open(ann: httpx2.Client) -> None:
     assert counts(ended(ann, batch)) == ("completed", 4, 0, 0)
     assert [one["result"] for one in items(ann, batch)["items"]] == [1, 4, 9, 16]
     assert ann.post(address, json={"items": [5]}).status_code == 409
+
+
+def test_what_the_broker_does_not_take_is_accepted_and_run_later(
+    ann: httpx2.Client, shop: Shop, tmp_path: Path
+) -> None:
+    """The items are in the record: a worker's duty publishes them, where a broker is."""
+    kwargs = {"path": str(tmp_path / "notes"), "failures": 1, "of": [0]}
+    with (
+        shop.start_web(broker_url="amqp://guest:guest@127.0.0.1:1//") as web,
+        httpx2.Client(base_url=web.url, headers=ann.headers, timeout=40, trust_env=False) as cut_off,
+    ):
+        batch = submit(cut_off, "noted", 3, open=True, kwargs=kwargs, max_retries=0)
+        address = f"/batches/{batch['batch_id']}"
+        assert cut_off.post(f"{address}/items", json={"items": [3], "close": True}).status_code == 202
+        assert counts(ended(ann, batch)) == ("failed", 3, 1, 0)
+        assert cut_off.post(f"{address}/retry").status_code == 202
+    assert counts(ended(ann, batch)) == ("completed", 4, 0, 0)
 
 
 def test_an_empty_batch_is_complete_and_calls_back(ann: httpx2.Client, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_callback_whose_publisher_died_is_published_by_the_duty(
 
 
 def test_chunks_that_were_never_published_are(register: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation, "publish_chunks", lambda *_: None)
+    monkeypatch.setattr(creation, "publish_accepted", lambda *_: None)
     batch = made(8)
     ids = [chunk_job_id(batch.batch_id, number) for number in (1, 2)]
     assert ledger().get_many(ids) == []
@@ -183,6 +183,25 @@ def test_a_batch_that_was_not_written_whole_is_not_there(register: Batches, monk
     assert register.list().total == 0
     mending._mend(written[0])
     assert ledger().list().total == 0
+
+
+def test_one_that_cannot_be_repeated_is_not_forgotten_for_that(
+    register: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 4)
+    batch = made(4, batch_id="mine")
+    acts.cancel(batch.batch_id)
+    with pytest.raises(BatchOver):
+        made(8, batch_id="mine")
+    assert register.get("mine").cancelled == 4
+
+
+def test_one_that_may_run_is_not_taken_back(register: Batches) -> None:
+    batch = made()
+    assert not register.forget(batch.batch_id, unless_whole=True)
+    assert register.get(batch.batch_id).total == 4
+    register.create("half", NewBatch("register.item").facts(1), runs_at_once=False)
+    assert register.forget("half", unless_whole=True)
 
 
 def test_items_are_counted_by_outcome_for_metrics(register: Batches) -> None:
