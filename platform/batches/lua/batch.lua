@@ -7,7 +7,7 @@
 --   batch:<id>:outcomes:<n>  what became of them: '+' and a result, or '-' and an error, as JSON
 --   batch:<id>:trouble       d<index> deaths and t<index> failed tries since its fresh start, n<index> runs without a result,
 --                            g<index> fresh starts that were asked for
---   batch:<id>:chunks        number -> 'attempt;flags;ranges': every item that has not ended is in one of them
+--   batch:<id>:chunks        number -> 'attempt;flags;ranges': every item that has not ended is in one of them, and in no other
 --   batch:<id>:adds          what an addition did, by its name, so that it may be repeated
 -- `batches:active` is when to look after a batch next, `batches:callbacks` what was decided and not yet published,
 -- `batches:outcomes` how many items came to what, by task, for metrics.
@@ -62,6 +62,29 @@ end
 local function each(ranges, visit)
   for first, last in string.gmatch(ranges, '(%d+)%-?(%d*)') do
     for index = tonumber(first), tonumber(last ~= '' and last or first) do visit(index) end
+  end
+end
+
+-- Whether an index is in '0-3,7', asked many times.
+local function members_of(ranges)
+  local firsts, lasts = {}, {}
+  for first, last in string.gmatch(ranges, '(%d+)%-?(%d*)') do
+    firsts[#firsts + 1] = tonumber(first)
+    lasts[#lasts + 1] = tonumber(last ~= '' and last or first)
+  end
+  return function(index)
+    local low, high = 1, #firsts
+    while low <= high do
+      local middle = math.floor((low + high) / 2)
+      if index < firsts[middle] then
+        high = middle - 1
+      elseif index > lasts[middle] then
+        low = middle + 1
+      else
+        return true
+      end
+    end
+    return false
   end
 end
 

@@ -204,6 +204,50 @@ def test_one_that_may_run_is_not_taken_back(register: Batches) -> None:
     assert register.forget("half", unless_whole=True)
 
 
+def asked_for_again(register: Batches) -> Batch:
+    """Items 0 and 2 of a chunk have failed and are in another one now; the chunk has still 1 and 3."""
+    batch = made(4)
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0, 2])
+    register.step(batch.batch_id, 1, "1", [Outcome(0, "f", "-{}"), Outcome(2, "f", "-{}")], [1])
+    assert list(register.retry(batch.batch_id, 4)[0]) == [2]
+    return batch
+
+
+def test_an_item_that_is_run_again_leaves_the_chunk_it_was_in(register: Batches) -> None:
+    batch = asked_for_again(register)
+    assert register.begin(batch.batch_id, 2, "1", "k").indices == [0, 2]
+    again = register.begin(batch.batch_id, 1, "2", "j")
+    assert (again.indices, again.states) == ([1, 3], "rp")
+
+
+def test_a_chunk_says_nothing_of_items_that_have_left_it(register: Batches) -> None:
+    batch = asked_for_again(register)
+    register.begin(batch.batch_id, 2, "1", "k")
+    register.step(batch.batch_id, 2, "1", [], [0])
+    told = register.step(batch.batch_id, 1, "1", [Outcome(0, "f", "-{}")], [2, 3])
+    assert (told.verdict, told.refused) == ("go", {2})
+    assert register.states(batch.batch_id) == "rrpr"
+    what = HandOver(died=[0], interrupted=[1], failed=[2], error="-{}", cancelled=[0, 2], chunks=[("", [0, 1, 2, 3])])
+    register.hand_over(batch.batch_id, 1, "1", what)
+    assert register.states(batch.batch_id) == "rppr"
+    assert {number: indices for number, (_, _, indices) in register.chunks(batch.batch_id).items()} == {
+        2: [0, 2],
+        3: [1, 3],
+    }
+
+
+def test_a_chunk_all_of_whose_items_are_run_again_is_no_more(register: Batches) -> None:
+    batch = made(1)
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0])
+    creation.add(batch.batch_id, 1)
+    register.step(batch.batch_id, 1, "1", [Outcome(0, "f", "-{}")], [])
+    assert acts.retry(batch.batch_id).pending == 2
+    assert sorted(register.chunks(batch.batch_id)) == [2, 3]
+    assert register.begin(batch.batch_id, 1, "2", "j") is None
+
+
 def test_items_are_counted_by_outcome_for_metrics(register: Batches) -> None:
     batch = made(6, chunk_size=6)
     register.begin(batch.batch_id, 1, "1", "j")
