@@ -16,7 +16,7 @@ from typing import Any
 from celery import current_app
 
 from platform.batches.chunks import MAX_CHUNK_SIZE, size_for
-from platform.batches.errors import BatchOver, InvalidBatch
+from platform.batches.errors import BatchOver, InvalidBatch, too_many
 from platform.batches.origin import derived_id, digest, is_made_by_a_job, owner_of, parent_id
 from platform.batches.publishing import publish_accepted, publish_callbacks
 from platform.batches.record import KINDS, Batch
@@ -111,16 +111,12 @@ def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None 
     """
     if (items is None) == (count is None):
         raise InvalidBatch([_problem("items", "give either items or count")])
-    if isinstance(items, str | bytes | Mapping):
-        raise InvalidBatch([_problem("items", f"must be a list or another iterable, not {type(items).__name__}")])
+    _check_given(items if count is None else count)
     if count is not None:
-        if count < 0:
-            raise InvalidBatch([_problem("count", "must not be negative")])
         _check_total(new, count)
         return _create_whole(new, _id_of(new, count), count)
-    if isinstance(items, set | frozenset):
-        items = _in_order(items)
-    if isinstance(items, Sequence):
+    if isinstance(items, Sequence | set | frozenset):
+        items = _listed(items)
         _check_total(new, len(items))
         encoded = [_encoded(item, at) for at, item in enumerate(items)]
         return _create_whole(new, _id_of(new, items), encoded)
@@ -128,25 +124,28 @@ def create(new: NewBatch, items: Iterable[Any] | None = None, count: int | None 
 
 
 def add(
-    batch_id: str, items: Sequence[Any] | int, name: str | None = None, is_last: bool = False, most: int = 0
+    batch_id: str, items: Iterable[Any] | int, name: str | None = None, is_last: bool = False, most: int = 0
 ) -> int:
     """More items for a batch that is open or still runs; how many there are then. ``name`` makes it repeatable.
 
-    A number is how many that are their own index. Raises UnknownBatch, BatchOver, InvalidBatch, BrokerUnavailable.
+    A number is how many that are their own index. They run once all of them are written; what a failure leaves written
+    will be run, and repeating the call adds the rest. Raises UnknownBatch, BatchOver, InvalidBatch, BrokerUnavailable.
     """
-    encoded = items if isinstance(items, int) else [_encoded(item, at) for at, item in enumerate(items)]
+    given: Sequence[Any] | int = items if isinstance(items, int) else _listed(items)
+    name = f"more {name or uuid.uuid4().hex}"
     size = batches().get(batch_id).chunk_size or size_for(None)
-    _add(batch_id, name or uuid.uuid4().hex, encoded, size, "last" if is_last else "", most, publish=True)
+    _check_room(batch_id, name, _count(given), most)
+    encoded = given if isinstance(given, int) else [_encoded(item, at) for at, item in enumerate(given)]
+    publish_accepted(batch_id, list(_added(batch_id, name, encoded, size, "last" if is_last else "", most)))
     return batches().get(batch_id).total
 
 
 def _create_whole(new: NewBatch, batch_id: str, items: Sequence[bytes] | int) -> Batch:
-    total = items if isinstance(items, int) else len(items)
-    facts = new.facts(total)
-    size = facts["chunk_size"]
+    facts = new.facts(_count(items))
+    end: End = "whole" if new.is_open else "last"
     is_new = batches().create(batch_id, facts, runs_at_once=False)
     try:
-        numbers = list(_added(batch_id, items, size, new.is_open))
+        numbers = list(_added(batch_id, "part", items, facts["chunk_size"], end))
     except PlatformError:
         if is_new:  # another one is somebody's who was told that it is accepted
             with suppress(PlatformError):  # where nothing answers, nothing can be taken back either
@@ -156,14 +155,16 @@ def _create_whole(new: NewBatch, batch_id: str, items: Sequence[bytes] | int) ->
     return batches().get(batch_id)
 
 
-def _added(batch_id: str, items: Sequence[bytes] | int, size: int, stays_open: bool) -> Iterator[int]:
-    """Write the items in parts, the last of which makes the batch whole; the chunks to publish then."""
-    total = items if isinstance(items, int) else len(items)
+def _added(batch_id: str, name: str, items: Sequence[bytes] | int, size: int, end: End, most: int = 0) -> Iterator[int]:
+    """Write the items in parts, the last of which is the ``end``; the chunks to publish then.
+
+    Not before: a batch none of whose new items has run has not ended, and takes the next part.
+    """
+    total = _count(items)
     step = max(size, WRITTEN_AT_ONCE // size * size)
     for first in range(0, max(1, total), step):
-        end: End = ("whole" if stays_open else "last") if first + step >= total else ""
         part = min(step, total - first) if isinstance(items, int) else items[first : first + step]
-        yield from _add(batch_id, f"part {first}", part, size, end)
+        yield from _add(batch_id, f"{name} {first}", part, size, end if first + step >= total else "", most)
 
 
 def _create_running(new: NewBatch, batch_id: str, items: Iterable[Any]) -> Batch:
@@ -262,6 +263,34 @@ def _in_order(items: set[Any] | frozenset[Any]) -> Sequence[Any]:
         return sorted(items, key=canonical)
     except NotJSON:
         return list(items)  # whose place among the items is told
+
+
+def _listed(items: Iterable[Any]) -> Sequence[Any]:
+    if isinstance(items, set | frozenset):
+        return _in_order(items)
+    return items if isinstance(items, Sequence) else list(items)
+
+
+def _count(items: Sequence[Any] | int) -> int:
+    return items if isinstance(items, int) else len(items)
+
+
+def _check_given(items: Any) -> None:
+    """A text is a sequence of its characters, and a dict of its keys: nobody means that."""
+    if isinstance(items, str | bytes | Mapping):
+        raise InvalidBatch([_problem("items", f"must be a list or another iterable, not {type(items).__name__}")])
+    if isinstance(items, int) and items < 0:
+        raise InvalidBatch([_problem("count", "must not be negative")])
+
+
+def _check_room(batch_id: str, name: str, count: int, most: int) -> None:
+    """Before anything of an addition is written; one that is repeated has some of its room already."""
+    if not most or (count <= most and batches().has_addition(batch_id, f"{name} 0")):
+        return
+    batch = batches().get(batch_id)
+    takes_more = not (batch.is_final or batch.cancel_requested)  # else that is what is told, by the script
+    if takes_more and batch.total + count > most:
+        raise too_many(most, batch.total)
 
 
 def _check_total(new: NewBatch, total: int) -> None:

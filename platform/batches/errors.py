@@ -51,3 +51,9 @@ class InvalidBatch(PlatformError):
 
     def __str__(self) -> str:
         return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in self.problems)
+
+
+def too_many(most: int, there: int) -> InvalidBatch:
+    """Of items that are added to a batch with so many."""
+    text = f"a batch has {most} items at most over HTTP, and this one has {there} already"
+    return InvalidBatch([{"loc": ["items"], "msg": text}])

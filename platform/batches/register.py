@@ -11,7 +11,7 @@ import redis
 
 from platform import store
 from platform.batches.chunks import CAREFUL, indices_of, ranges_of
-from platform.batches.errors import BatchOver, InvalidBatch, NothingFailed, UnknownBatch
+from platform.batches.errors import BatchOver, NothingFailed, UnknownBatch, too_many
 from platform.batches.records import SCRIPTS, Records
 from platform.batches.states import BatchState
 from platform.jobs.ledger import ledger
@@ -134,9 +134,12 @@ class Batches(Records):
         if verdict == "ended":
             raise BatchOver(batch_id, told if told in list(BatchState)[2:] else "being cancelled")
         if verdict == "too many":
-            text = f"a batch has {most} items at most over HTTP, and this one has {told} already"
-            raise InvalidBatch([{"loc": ["items"], "msg": text}])
+            raise too_many(most, int(told))
         return _numbers(told), _names(fired)
+
+    def has_addition(self, batch_id: str, name: str) -> bool:
+        """Whether an addition of that name was made."""
+        return bool(self._ask(lambda: self.client.hexists(f"{self.channel(batch_id)}:adds", name)))
 
     def forget(self, batch_id: str, unless_whole: bool = False) -> bool:
         """Everything of it is gone; chunks still in the queue find nothing to do.

@@ -10,7 +10,7 @@ import redis
 from platform.batches import acts, creation, mending
 from platform.batches.chunks import chunk_job_id
 from platform.batches.creation import NewBatch
-from platform.batches.errors import BatchOver, UnknownBatch
+from platform.batches.errors import BatchOver, InvalidBatch, UnknownBatch
 from platform.batches.record import Batch
 from platform.batches.register import Batches, HandOver, Outcome, batches
 from platform.batches.states import ItemState
@@ -139,6 +139,72 @@ def test_an_addition_may_be_repeated(register: Batches) -> None:
         assert creation.add(batch.batch_id, [2, 3], name="once") == 3
     assert creation.add(batch.batch_id, [4], is_last=True) == 4
     assert [one.item for one in register.items(batch.batch_id)[0]] == [1, 2, 3, 4]
+
+
+def test_an_addition_is_written_in_parts_and_repeated_as_a_whole(
+    register: Batches, embedded: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 8)
+    batch = creation.create(NewBatch("register.item", chunk_size=4, is_open=True), [0])
+    for _ in range(2):
+        assert creation.add(batch.batch_id, list(range(1, 21)), name="once", is_last=True) == 21
+    assert [one.item for one in register.items(batch.batch_id)[0]] == list(range(21))
+    assert sorted(embedded.hgetall(f"{register.channel(batch.batch_id)}:adds")) == [
+        b"more once 0",
+        b"more once 16",
+        b"more once 8",
+        b"part 0",
+    ]
+    assert not register.get(batch.batch_id).open
+    assert ledger().list().total == 6
+
+
+def test_an_addition_of_which_a_part_was_written_is_completed_when_repeated(
+    register: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 4)
+    batch = made(4, is_open=True)
+    register.add(batch.batch_id, "more once 0", 4, 4)
+    assert creation.add(batch.batch_id, 8, name="once", is_last=True, most=12) == 12
+    assert creation.add(batch.batch_id, 8, name="once", is_last=True, most=12) == 12
+
+
+def test_an_addition_there_is_no_room_for_is_refused_before_any_of_it_is_written(
+    register: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 4)
+    batch = made(4, is_open=True)
+    for items in (9, list(range(9)), [object()] * 9):
+        with pytest.raises(InvalidBatch, match="12 items at most over HTTP, and this one has 4 already"):
+            creation.add(batch.batch_id, items, most=12)
+    assert register.get(batch.batch_id).total == 4
+    acts.cancel(batch.batch_id)
+    with pytest.raises(BatchOver):
+        creation.add(batch.batch_id, 9, most=12)
+
+
+def test_a_batch_does_not_end_between_the_parts_of_an_addition(
+    register: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last item ends when the first part is written: none of that is run before the rest is there."""
+    monkeypatch.setattr(creation, "WRITTEN_AT_ONCE", 4)
+    batch = made(4)
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0, 1, 2, 3])
+    published: list[int] = []
+
+    def in_between(batch_id: str, name: str, *rest: object, **more: object) -> object:
+        if name.endswith(" 4"):
+            register.step(batch_id, 1, "1", [Outcome(index, "c", "") for index in range(4)], [], is_last=True)
+            published.append(ledger().list().total)
+        return add(batch_id, name, *rest, **more)
+
+    add = creation._add
+    monkeypatch.setattr(creation, "_add", in_between)
+    assert creation.add(batch.batch_id, 8) == 12
+    assert published == [1]
+    assert register.get(batch.batch_id).state == "running"
+    assert ledger().list().total == 3
 
 
 def test_items_of_a_generator_may_run_while_it_makes_others(register: Batches) -> None:
