@@ -12,7 +12,7 @@ and is counted once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -110,10 +110,11 @@ def create_batch(
     return creation.create(new, items, count)
 
 
-def add_items(batch_id: str, items: Sequence[Any] | int, name: str | None = None) -> int:
+def add_items(batch_id: str, items: Iterable[Any] | int, name: str | None = None) -> int:
     """More items for a batch that runs or is open (an item may add to its own); how many it has then.
 
-    A number is how many that are their own index. ``name`` makes the call repeatable. Raises UnknownBatch, BatchOver.
+    A number is how many that are their own index. ``name`` makes the call repeatable. Raises UnknownBatch, BatchOver,
+    InvalidBatch.
     """
     return creation.add(batch_id, items, name)
 

@@ -131,6 +131,7 @@ def add(
     A number is how many that are their own index. They run once all of them are written; what a failure leaves written
     will be run, and repeating the call adds the rest. Raises UnknownBatch, BatchOver, InvalidBatch, BrokerUnavailable.
     """
+    _check_given(items)
     given: Sequence[Any] | int = items if isinstance(items, int) else _listed(items)
     name = f"more {name or uuid.uuid4().hex}"
     size = batches().get(batch_id).chunk_size or size_for(None)

@@ -10,7 +10,7 @@ from platform.batches import creation
 from platform.batches.creation import NewBatch
 from platform.batches.errors import InvalidBatch
 from tasks import app
-from tasks.batch import NoItem, create_batch, item_task
+from tasks.batch import NoItem, add_items, create_batch, item_task
 
 
 @app.task(name="unit.batch.item", time_limit=5)
@@ -43,6 +43,15 @@ def test_what_cannot_be_is_refused_with_its_place() -> None:
     assert "not str" in refused(items="abc")
     assert "at most" in refused(items=[1, 2, 3], most=2)
     assert "count: must not be negative" in refused(items=None, count=-1)
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [("abc", "not str"), (b"abc", "not bytes"), ({"a": 1}, "not dict"), (-1, "count: must not be negative")],
+)
+def test_what_is_no_list_of_items_cannot_be_added(items: Any, why: str) -> None:
+    with pytest.raises(InvalidBatch, match=why):
+        add_items("any", items)
 
 
 def test_a_task_with_limits_of_its_own_is_run_one_item_at_a_time() -> None:
