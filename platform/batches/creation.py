@@ -20,6 +20,7 @@ from platform.batches.errors import BatchOver, InvalidBatch, too_many
 from platform.batches.origin import derived_id, digest, is_made_by_a_job, owner_of, parent_id
 from platform.batches.publishing import publish_accepted, publish_callbacks
 from platform.batches.record import KINDS, Batch
+from platform.batches.records import may_be_id
 from platform.batches.register import End, batches, callback_text
 from platform.errors import PlatformError, did_you_mean
 from platform.queues import checked_priority
@@ -74,6 +75,8 @@ class NewBatch:
         }
 
     def _problems(self) -> Iterator[dict[str, Any]]:
+        if not may_be_id(self.batch_id or ""):
+            yield _problem("batch_id", "must not have a colon in it")
         if self.chunk_size is not None and not 1 <= self.chunk_size <= MAX_CHUNK_SIZE:
             yield _problem("chunk_size", f"must be from 1 to {MAX_CHUNK_SIZE}; leave it out for one that fits the work")
         if self.max_retries is not None and self.max_retries < 0:

@@ -33,6 +33,11 @@ READ_AT_ONCE = 500
 SEPARATOR = "\x1f"
 
 
+def may_be_id(batch_id: str) -> bool:
+    """With a ``:`` it would name a key of another batch's, which is no record."""
+    return ":" not in batch_id
+
+
 @dataclass(frozen=True)
 class Page:
     """One page of a list; ``is_exact`` False means ``total`` is a lower bound."""
@@ -58,6 +63,8 @@ class Records:
 
     def get_with_revision(self, batch_id: str) -> tuple[Batch, int]:
         """The batch, and how often it has changed: of two readings the one with more is newer."""
+        if not may_be_id(batch_id):
+            raise UnknownBatch(batch_id)
         fields = cast(dict[str, str], self._ask(lambda: self.client.hgetall(self.channel(batch_id))))
         if "state" not in fields:
             raise UnknownBatch(batch_id)

@@ -32,7 +32,9 @@ local retried = 0
 
 local function whole(number) return string.format('%.0f', number) end
 
+-- Nil if there is none. An id has no ':', which would make it the name of another batch's states or chunks.
 local function read_batch()
+  if string.find(ID, ':', 1, true) then return nil end
   local values = redis.call('HMGET', KEY, unpack(NAMES))
   if not values[1] then return nil end
   batch = {}

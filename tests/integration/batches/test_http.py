@@ -182,6 +182,24 @@ def test_anothers_batch_is_not_there(ann: httpx2.Client, new_caller: Callable[..
     assert new_caller("operator").get(address).status_code == 200
 
 
+def test_a_part_of_a_batch_is_no_batch(ann: httpx2.Client) -> None:
+    """The record store has more keys that begin like a batch's own."""
+    batch_id = submit(ann, "square", [1], open=True)["batch_id"]
+    for part in ("states", "chunks", "items:0", ""):
+        address = f"/batches/{batch_id}:{part}"
+        answers = [
+            ann.get(address),
+            ann.get(address, params={"wait": 1}),
+            ann.get(f"{address}/items"),
+            ann.get(f"{address}/results"),
+            ann.get("/events", params={"batch": f"{batch_id}:{part}"}),
+            ann.post(f"{address}/items", json={"count": 1}),
+            ann.post(f"{address}/retry"),
+            ann.delete(address),
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+
+
 WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "too many items": ({"items": [0] * 100_001}, 422, "100000"),
     "too high a count": ({"count": 100_001}, 422, "100000"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -312,6 +312,15 @@ def test_a_chunk_all_of_whose_items_are_run_again_is_no_more(register: Batches) 
     assert acts.retry(batch.batch_id).pending == 2
     assert sorted(register.chunks(batch.batch_id)) == [2, 3]
     assert register.begin(batch.batch_id, 1, "2", "j") is None
+
+
+@pytest.mark.parametrize("act", [acts.cancel, acts.retry, creation.close, lambda one: creation.add(one, 1)])
+def test_a_part_of_a_batch_is_no_batch(register: Batches, act: Callable[[str], object]) -> None:
+    batch = made()
+    for part in ("states", "chunks", "adds"):
+        with pytest.raises(UnknownBatch):
+            act(f"{batch.batch_id}:{part}")
+    assert register.get(batch.batch_id).pending == 4
 
 
 def test_items_are_counted_by_outcome_for_metrics(register: Batches) -> None:

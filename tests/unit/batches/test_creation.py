@@ -33,6 +33,7 @@ def test_what_cannot_be_is_refused_with_its_place() -> None:
     assert "did you mean 'unit.batch.plain'" in refused(task="unit.batch.plian")
     assert "chunk_size: must be from 1" in refused(chunk_size=0)
     assert "priority" in refused(priority=10)
+    assert "batch_id: must not have a colon" in refused(batch_id="a:states")
     assert "kwargs: not JSON" in refused(kwargs={"a": object()})
     assert "items.1: not JSON" in refused(items=[1, object()])
     assert "there is no task 'nix'" in refused(callbacks={"on_complete": ("nix", {})})
