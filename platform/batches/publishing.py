@@ -59,31 +59,41 @@ def publish_accepted(batch_id: str, numbers: Sequence[int]) -> None:
 
 
 def publish_callbacks(batch_id: str, kinds: Sequence[str]) -> None:
-    """The job of each callback; one that cannot be published now, a duty publishes later."""
+    """The job of each callback; one that cannot be published now, a duty publishes later.
+
+    So it does with one whose task is unique, while another job stands for the call: what was decided on is run, and by
+    the rule of its task.
+    """
     for kind in kinds:
         try:
-            _publish_callback(batch_id, kind, batches().fields(batch_id))
+            if _publish_callback(batch_id, kind, batches().fields(batch_id)):
+                batches().callback_published(batch_id, kind)
+            else:
+                batches().callback_put_off(batch_id, kind)
         except UNPUBLISHED:
             log.warning("%s of batch %s could not be published now; it will be", kind, batch_id)
 
 
-def _publish_callback(batch_id: str, kind: str, fields: Mapping[str, str]) -> None:
-    if kind in fields:
-        told = msgspec.json.decode(fields[kind])
-        try:
-            # Not ``apply_async``: that refuses what does not fit the task, which is for the callback's own job to tell.
-            current_app.send_task(
-                told["task"],
-                kwargs={**told["kwargs"], "batch_id": batch_id},
-                task_id=callback_job_id(batch_id, kind),
-                task_type=current_app.tasks.get(told["task"]),
-                parent_id=batch_id,
-                headers=_owner(fields),
-                priority=_priority(fields),
-            )
-        except NotUnique as exc:
-            log.warning("%s of batch %s: %s", kind, batch_id, exc)
-    batches().callback_published(batch_id, kind)
+def _publish_callback(batch_id: str, kind: str, fields: Mapping[str, str]) -> bool:
+    """False if another job stands for this one."""
+    if kind not in fields:
+        return True  # its batch was forgotten meanwhile
+    told, job_id = msgspec.json.decode(fields[kind]), callback_job_id(batch_id, kind)
+    try:
+        # Not ``apply_async``: that refuses what does not fit the task, which is for the callback's own job to tell.
+        result = current_app.send_task(
+            told["task"],
+            kwargs={**told["kwargs"], "batch_id": batch_id},
+            task_id=job_id,
+            task_type=current_app.tasks.get(told["task"]),
+            parent_id=batch_id,
+            headers=_owner(fields),
+            priority=_priority(fields),
+        )
+    except NotUnique as exc:
+        log.info("%s of batch %s waits: %s", kind, batch_id, exc)
+        return False
+    return bool(result.id == job_id)
 
 
 def _options(fields: Mapping[str, str]) -> dict[str, Any]:

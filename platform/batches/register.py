@@ -244,6 +244,11 @@ class Batches(Records):
     def callback_published(self, batch_id: str, kind: str) -> None:
         self._ask(lambda: self.client.zrem(f"{self.prefix}batches:callbacks", f"{batch_id}\x1f{kind}"))
 
+    def callback_put_off(self, batch_id: str, kind: str) -> None:
+        """It is tried again after all the others, not before: many that wait keep no other one waiting."""
+        member = {f"{batch_id}\x1f{kind}": self.server_ms()}
+        self._ask(lambda: self.client.zadd(f"{self.prefix}batches:callbacks", member, xx=True))
+
     def expired(self, limit: int) -> Sequence[str]:
         """Batches whose time to be kept is over."""
         key, until = f"{self.prefix}batches:expiry", {"byscore": True, "offset": 0, "num": limit}

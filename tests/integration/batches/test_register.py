@@ -11,6 +11,7 @@ from platform.batches import acts, creation, mending
 from platform.batches.chunks import chunk_job_id
 from platform.batches.creation import NewBatch
 from platform.batches.errors import BatchOver, InvalidBatch, UnknownBatch
+from platform.batches.publishing import publish_callbacks
 from platform.batches.record import Batch
 from platform.batches.register import Batches, HandOver, Outcome, batches
 from platform.batches.states import ItemState
@@ -28,6 +29,16 @@ def item(n: int) -> int:
 
 @app.task(name="register.end")
 def end(batch_id: str, n: int = 0) -> int:
+    return n
+
+
+@app.task(name="register.one_by_one", unique={"by": ("n",)})
+def one_by_one(batch_id: str, n: int = 0) -> int:
+    return n
+
+
+@app.task(name="register.strictly_one", unique={"by": ("n",), "on_conflict": "reject"})
+def strictly_one(batch_id: str, n: int = 0) -> int:
     return n
 
 
@@ -94,6 +105,52 @@ def test_a_callback_whose_publisher_died_is_published_by_the_duty(
     job = ledger().get(job_id)
     assert (job.task, job.parent_id) == ("register.end", batch.batch_id)
     assert register.unpublished_callbacks(-1) == []
+
+
+def over(register: Batches, callback: str) -> Batch:
+    """A batch whose last item has ended; its callback is decided on and not yet published."""
+    batch = made(1, callbacks={"on_complete": (callback, {"n": 1})})
+    register.begin(batch.batch_id, 1, "1", "j")
+    register.step(batch.batch_id, 1, "1", [], [0])
+    register.step(batch.batch_id, 1, "1", [Outcome(0, "c", "")], [])
+    return register.get(batch.batch_id)
+
+
+@pytest.mark.parametrize("callback", ["register.one_by_one", "register.strictly_one"])
+def test_a_callback_waits_while_an_equal_job_stands(
+    register: Batches, monkeypatch: pytest.MonkeyPatch, callback: str
+) -> None:
+    monkeypatch.setattr(mending, "OVERDUE_S", -1)
+    first, second = over(register, callback), over(register, callback)
+    for _ in range(2):
+        publish_callbacks(first.batch_id, ["on_complete"])
+        publish_callbacks(second.batch_id, ["on_complete"])
+    assert ledger().get(first.on_complete.job_id).state == State.PENDING
+    assert ledger().get_many([second.on_complete.job_id]) == []
+    assert register.unpublished_callbacks(-1) == [(second.batch_id, "on_complete")]
+    ledger().cancel(first.on_complete.job_id)
+    mending.mend()
+    assert ledger().get(second.on_complete.job_id).state == State.PENDING
+    assert register.unpublished_callbacks(-1) == []
+
+
+def test_callbacks_that_wait_keep_no_other_one_waiting(register: Batches) -> None:
+    kept = [over(register, "register.one_by_one") for _ in range(3)]
+    publish_callbacks(kept[0].batch_id, ["on_complete"])
+    other = over(register, "register.end")
+    publish_callbacks(kept[1].batch_id, ["on_complete"])
+    waiting = [batch_id for batch_id, _ in register.unpublished_callbacks(-1)]
+    assert sorted(waiting) == sorted(one.batch_id for one in (*kept[1:], other))
+    assert waiting[-1] in (other.batch_id, kept[1].batch_id), "in the same millisecond by their names"
+    assert waiting[0] == kept[2].batch_id
+
+
+def test_the_callback_of_a_batch_that_was_forgotten_is_none(register: Batches) -> None:
+    batch = over(register, "register.end")
+    register.forget(batch.batch_id)
+    publish_callbacks(batch.batch_id, ["on_complete"])
+    assert register.unpublished_callbacks(-1) == []
+    assert ledger().get_many([batch.on_complete.job_id]) == []
 
 
 def test_chunks_that_were_never_published_are(register: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
