@@ -62,7 +62,7 @@ class Hub:
         self._client = kept.client
         self._audiences: dict[str, dict[str, Audience]] = defaultdict(dict)  # group's key: told channel
         self._by_stream: dict[str, set[Audience]] = defaultdict(set)
-        self._epochs: dict[str, str] = {}
+        self._epochs: dict[str, str] = {}  # of the streams that are followed here
         self._catching_up: set[gevent.Greenlet] = set()
         self._is_closed = False
 
@@ -245,8 +245,9 @@ class Hub:
 
     def _catch_up_part(self, stream: str, audiences: list[Audience], since: Position) -> tuple[Position, bool]:
         read = self.parts.entries(stream, since)
-        is_same = self._epochs.setdefault(stream, read.position.epoch) == read.position.epoch
-        self._epochs[stream] = read.position.epoch
+        is_same = self._is_known(stream, read.position.epoch)
+        if not is_same:
+            self._epochs[stream] = read.position.epoch
         if not (read.is_whole and is_same):
             for audience in audiences:
                 audience.restart(FORGOTTEN)
@@ -255,6 +256,12 @@ class Hub:
                 if offset > audience.offset and (frame := audience.frame_of(offset, fields)) is not None:
                     audience.tell(frame)
         return read.position, read.is_complete
+
+    def _is_known(self, stream: str, epoch: str) -> bool:
+        """Whether that is the epoch a stream's followers know; the first one that is read is."""
+        if stream not in self._by_stream:
+            return True  # all have left while it was read
+        return self._epochs.setdefault(stream, epoch) == epoch
 
     def _let_go(self, audience: Audience) -> bool:
         """Tell what was held, and what is held meanwhile; False if some of it is still to be read."""
@@ -273,7 +280,7 @@ class Hub:
 
     def _begin_now(self, topic: Streamed, started: Callable[[Start], None]) -> Position:
         position = self.parts.now(topic.stream)
-        self._epochs.setdefault(topic.stream, position.epoch)
+        self._is_known(topic.stream, position.epoch)
         started(Start(position, recovered=True))
         return position
 
@@ -281,7 +288,7 @@ class Hub:
         self, follower: Reader, audience: Audience, since: Position, started: Callable[[Start], None]
     ) -> Position:
         missed = self._missed(audience, since)
-        self._epochs.setdefault(audience.topic.stream, missed.position.epoch)
+        self._is_known(audience.topic.stream, missed.position.epoch)
         # All frames that follow are behind this place; without any it is the latest one that is known.
         stands = since.offset if missed.frames else missed.position.offset
         started(Start(Position(missed.position.epoch, stands), missed.is_whole))
@@ -334,6 +341,7 @@ class Hub:
         self._by_stream[topic.stream].discard(audience)
         if not self._by_stream[topic.stream]:
             del self._by_stream[topic.stream]
+            self._epochs.pop(topic.stream, None)
         if not told:
             del self._audiences[key]
             self.membership.release(topic.group)

@@ -13,7 +13,9 @@ import httpx2
 import pytest
 
 from platform import embedded
+from platform.routing.rooms import room_stream
 from platform.routing.subscriptions import SWEEP_BATCH
+from platform.streams.names import meta_key, stream_key
 from tests.changes import replayed
 from tests.integration.conftest import Shop
 from tests.integration.sockets.conftest import (
@@ -266,3 +268,24 @@ def test_a_store_that_forgot_everything_sends_everybody_to_begin_again(
     [after] = back.told(1)
     assert after["data"] == "after"
     assert after["offset"] > before["offset"]
+
+
+def test_a_stream_that_began_anew_while_nobody_followed_it_sends_nobody_away(
+    join: Connect, ann: httpx2.Client, inside: Inside, room: str, shop_web: Web
+) -> None:
+    client = join(ann)
+    first = client.follow(ref=1, room=room)
+    assert client.ask(type="unsubscribe", ref=1)["type"] == "unsubscribed"
+    forget(inside, room)
+    second = client.follow(ref=2, room=room)
+    assert second["epoch"] != first["epoch"]
+    assert cut_feed(inside, shop_web) >= 1
+    inside.publish(room, "after")
+    assert client.told(1)[0]["data"] == "after"
+    assert client.ask(type="ping") == {"type": "pong"}
+
+
+def forget(inside: Inside, room: str) -> None:
+    """As the store does with a stream for which its time is over."""
+    prefix, name = inside.registry.prefix, room_stream(inside.config.app_id, room)
+    assert inside.client.delete(meta_key(prefix, name), stream_key(prefix, name)) >= 1
