@@ -7,7 +7,6 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable
 
 from gevent.event import AsyncResult, Event
 from gevent.lock import RLock
@@ -35,6 +34,8 @@ class Membership:
         self._wanted: dict[str, Group] = {}
         self._joined: set[str] = set()
         self._unwanted: dict[str, float] = {}
+        #: Not wanted any more, and the registry may not know it yet.
+        self._leaving: dict[str, Group] = {}
         self._joining: dict[str, AsyncResult] = {}
         self._changed = Event()
         #: One round after the other: a leave that is late must not undo a later join.
@@ -45,6 +46,7 @@ class Membership:
         """Somebody follows the group."""
         key = group.key
         self._unwanted.pop(key, None)
+        self._leaving.pop(key, None)
         if key not in self._wanted:
             self._wanted[key] = group
             self._joining[key] = AsyncResult()
@@ -71,6 +73,7 @@ class Membership:
         """Take another name, after this one was swept; returns it. Join again then. Raises BrokerUnavailable."""
         self.process = _name()
         self._joined.clear()
+        self._leaving.clear()  # the other name has left them all
         self.registry.open(self.process)
         return self.process
 
@@ -100,7 +103,8 @@ class Membership:
             try:
                 with self._telling:
                     self._join([group for key, group in self._wanted.items() if key not in self._joined])
-                    self._leave(list(self._overdue()))
+                    self._give_up_overdue()
+                    self._leave(dict(self._leaving))
             except BrokerUnavailable as exc:
                 log.warning("subscriptions wait for the record store: %s", exc)
                 self._changed.wait(RETRY_S)
@@ -118,19 +122,24 @@ class Membership:
             if joining := self._joining.pop(group.key, None):
                 joining.set(True)
 
-    def _overdue(self) -> Iterable[Group]:
+    def _give_up_overdue(self) -> None:
         before = time.monotonic() - LINGER_S
         for key in [key for key, since in self._unwanted.items() if since < before]:
             del self._unwanted[key]
             if group := self._wanted.pop(key, None):
                 self._joined.discard(key)
                 self._joining.pop(key, None)
-                yield group
+                self._leaving[key] = group
 
-    def _leave(self, groups: list[Group]) -> None:
-        """A group that is wanted again meanwhile is joined by the next round, as one never joined."""
+    def _leave(self, groups: dict[str, Group]) -> None:
+        """What the registry could not be told is told it by the next round.
+
+        A group that is wanted again meanwhile is joined by that, as one never joined.
+        """
         if groups:
-            self.registry.leave(self.process, groups)
+            self.registry.leave(self.process, groups.values())
+        for key in groups:
+            self._leaving.pop(key, None)
 
 
 def _name() -> str:

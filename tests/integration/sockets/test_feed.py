@@ -36,6 +36,7 @@ from tests.processes import Web
 from tests.waiting import eventually
 
 LOST = "the feed of the sockets was lost"
+WAITING = "subscriptions wait for the record store"
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,22 @@ def test_what_nobody_follows_any_more_is_left(join: Connect, ann: httpx2.Client,
     one.ask(type="unsubscribe", room=room)
     other.ws.close()
     assert eventually(lambda: inside.registry.lookup([channel]).groups == {})
+
+
+def test_what_is_left_while_the_store_is_away_is_left_when_it_is_back(
+    join: Connect, ann: httpx2.Client, inside: Inside, room: str, shop: Shop, shop_web: Web
+) -> None:
+    client, channel, folder = join(ann), f"app:default:room:{room}", shop.folder / "d"
+    client.follow(room=room)
+    before, troubles = set(inside.registry.processes()), shop_web.text().count(WAITING)
+    assert client.ask(type="unsubscribe", room=room)["type"] == "unsubscribed"
+    embedded.stop(folder)
+    try:
+        assert eventually(lambda: shop_web.text().count(WAITING) > troubles, DEADLINE_S)
+    finally:
+        embedded.ensure_running(folder)
+    assert eventually(lambda: inside.registry.lookup([channel]).groups == {}, DEADLINE_S)
+    assert set(inside.registry.processes()) == before  # else it was swept, and with it what it had joined
 
 
 # -- the store
