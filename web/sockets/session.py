@@ -41,6 +41,8 @@ MOST_UNREAD = 32
 BURST_S = 4.0
 #: Messages over the pace that are answered by an error before the socket is closed.
 MOST_OVER = 20
+#: Subscriptions of one message answered before others get a turn.
+TURN = 100
 AWAY = (BrokerUnavailable, DatabaseUnavailable, *store.AWAY)
 BINARY = answers.error(Refused("bad_message", "a message is JSON in text, not binary"))
 TOO_FAST = Refused("too_many", "too many messages a second; this one was not heard")
@@ -203,19 +205,23 @@ class Session:
         self._follow(message.wish)
 
     def _resume(self, message: messages.Resume) -> None:
-        for wish in message.subscriptions:
+        for number, wish in enumerate(message.subscriptions):
+            if not self.connection.is_open:
+                return  # nobody is there to be told
             try:
+                self._check_count(number)  # each one costs a look at the store, whatever becomes of it
                 self._follow(wish)
             except Refused as exc:
                 self._say(answers.error(exc, wish.ref))
+            if number % TURN == TURN - 1:
+                gevent.sleep(0)
         self._say(answers.Resumed(len(self.followed), message.ref).encoded())
 
     def _follow(self, wish: Wish) -> None:
         topic = authority.topic_of(self.known_caller, wish)
         _check_place(topic, wish.since)
         self._drop(topic.told)
-        if len(self.followed) >= self.server.config.socket_subscriptions:
-            raise Refused("too_many", f"a socket follows at most {self.server.config.socket_subscriptions} channels")
+        self._check_count(len(self.followed))
         self.followed[topic.told] = topic
         if wish.ref is not None:
             self.refs[wish.ref] = topic.told
@@ -231,6 +237,12 @@ class Session:
             raise _as_refused(exc) from exc
         if not self.connection.is_open:
             self._drop(topic.told)
+
+    def _check_count(self, others: int) -> None:
+        """Whether there may be one beside so many. Raises Refused."""
+        most = self.server.config.socket_subscriptions
+        if others >= most:
+            raise Refused("too_many", f"a socket follows at most {most} channels, and resumes as many in one message")
 
     def _unsubscribe(self, message: messages.Unsubscribe) -> None:
         wish = message.wish

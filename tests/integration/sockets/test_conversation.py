@@ -489,6 +489,17 @@ def test_one_frame_resumes_everything_and_tells_of_each(
     assert client.told(1)[0]["data"] == "heard"
 
 
+def test_one_frame_resumes_no_more_than_a_socket_may_follow(join: Connect, ann: httpx2.Client, room: str) -> None:
+    client = join(ann)
+    wanted = [{"ref": number, "room": room} for number in range(MOST_FOLLOWED + 3)]
+    client.say(type="resume", ref="all", subscriptions=wanted)
+    answers = [client.answer() for _ in range(MOST_FOLLOWED + 4)]
+    assert [answer["type"] for answer in answers[:MOST_FOLLOWED]] == ["subscribed"] * MOST_FOLLOWED
+    refused = [(answer["ref"], answer["code"]) for answer in answers[MOST_FOLLOWED:-1]]
+    assert refused == [(MOST_FOLLOWED + number, "too_many") for number in range(3)]
+    assert answers[-1] == {"type": "resumed", "ref": "all", "count": 1}
+
+
 # -- rooms
 
 
