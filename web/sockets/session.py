@@ -281,7 +281,9 @@ class Session:
         if caller is None:
             return
         if _may(caller) != _may(before):
-            raise Refused("forbidden", "the token is another user's, or allows something else; connect anew with it")
+            raise Refused(
+                "forbidden", "the token is another user's or device's, or allows something else; connect anew with it"
+            )
         if self.connection.is_open:
             self.server.recognise(self, caller)
         self._say(answers.Refreshed(_moment(caller), message.ref).encoded())
@@ -325,8 +327,11 @@ def _who(caller: Caller) -> answers.Signed:
 
 
 def _may(caller: Caller) -> tuple[Any, ...]:
-    """What must be the same of a newer token: the subscriptions there are were allowed by it."""
-    return caller.account_id, caller.app_id, caller.role, caller.scope
+    """What must be the same of a newer token: the subscriptions there are were allowed by it.
+
+    The device, too: what is sent to it comes here until the end, and so must its revocation.
+    """
+    return caller.account_id, caller.app_id, caller.role, caller.scope, caller.device_id
 
 
 def _moment(caller: Caller) -> str | None:

@@ -134,15 +134,30 @@ def test_who_revokes_a_thousand_devices_makes_nobody_else_wait(
     assert are_closed(phone)
 
 
-def test_a_newer_token_is_what_counts_from_then_on(ann: httpx2.Client, connected: Callable[[str], Client]) -> None:
-    moved, stays = connected(token_of(ann, device_id="phone")), connected(token_of(ann, device_id="phone"))
-    tablet = token_of(ann, device_id="tablet")
-    assert moved.ask(type="refresh", token=tablet)["type"] == "refreshed"
-    ann.delete("/session/devices/phone")
+def test_a_newer_token_is_what_counts_from_then_on(
+    shop: Shop, ann: httpx2.Client, connected: Callable[[str], Client]
+) -> None:
+    lost = another_key(shop, ann)
+    with httpx2.Client(base_url=ann.base_url, headers={"Authorization": f"Bearer {lost}"}, trust_env=False) as caller:
+        moved, stays = (connected(token_of(caller, device_id="phone")) for _ in range(2))
+    assert moved.ask(type="refresh", token=token_of(ann, device_id="phone"))["type"] == "refreshed"
+    revoked = shop.celery("keys", "revoke", public_id(lost))
+    assert revoked.returncode == 0, revoked.stderr
     assert are_closed(stays)
     assert are_up(moved)
-    ann.delete("/session/devices/tablet")
+    ann.delete("/session/devices/phone")
     assert are_closed(moved)
+
+
+@pytest.mark.parametrize("other", [{"device_id": "tablet"}, {}], ids=["another device", "no device"])
+def test_a_token_of_another_device_is_no_newer_one_and_the_first_device_can_be_revoked(
+    ann: httpx2.Client, connected: Callable[[str], Client], other: dict[str, str]
+) -> None:
+    phone = connected(token_of(ann, device_id="phone"))
+    answer = phone.ask(type="refresh", ref=1, token=token_of(ann, **other))
+    assert (answer["type"], answer["ref"], answer["code"]) == ("error", 1, "forbidden")
+    assert ann.delete("/session/devices/phone").status_code == 204
+    assert are_closed(phone)
 
 
 def test_readers_of_events_are_ended_as_well(ann: httpx2.Client, bob: httpx2.Client, shop_web: Web) -> None:
