@@ -115,6 +115,7 @@ class Settings(BaseModel):
     function_wait_s: float = Field(10, ge=0, le=30, description="how long /api waits for a function, in seconds")
     cors_origins: Names = Field((), description="comma-separated origins that may call from a browser")
     socket_connections: int = Field(20_000, ge=1, description="sockets held by one process; more are answered 503")
+    event_readers: int = Field(8_000, ge=1, description="readers of /events in one process; more are answered 503")
     socket_connects_per_s: float = Field(1_000, gt=0, description="sockets a process admits in a second; more get 503")
     socket_auth_s: Seconds = Field(10, description="how long a socket may take to say who it is, in seconds")
     socket_message_bytes: int = Field(262_144, ge=1024, description="largest message taken from a socket, in bytes")

@@ -35,7 +35,8 @@ bind = f"{_host}:{_settings.http_port}"
 proc_name = "platform-web"
 worker_class = "gevent"
 workers = _settings.web_workers
-worker_connections = 10_000  # requests at a time in one worker, readers of events among them; sockets are beside
+# Connections served at a time in one worker. A reader of events keeps one, a socket none; the rest is for requests.
+worker_connections = _settings.event_readers + 2_000
 preload_app = False  # otherwise a SIGHUP would go on with the old code
 max_requests = 0  # restarting a worker by count would cut its sockets
 # A list by queue and task, 255 characters each, is 6 100 bytes long if every character needs four, percent-encoded.

@@ -74,10 +74,10 @@ def mount(app: Flask) -> None:
             session.connection.close(*refused)
 
 
-def let_in() -> None:
-    """Raises Problem 503 when nobody is let in now."""
+def let_in(as_reader: bool = False) -> None:
+    """As ``Server.let_in``. Raises Problem 503 when nobody is let in now."""
     try:
-        server().let_in()
+        server().let_in(as_reader)
     except Refusal as exc:
         raise Problem(503, exc.why, headers={"Retry-After": str(math.ceil(exc.retry_after_s))}) from exc
 

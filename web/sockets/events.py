@@ -84,7 +84,7 @@ def events(query: EventsQuery) -> Any:
 
     Comments come every 15 seconds when nothing happens. A reader that is too slow is cut off and may resume.
     """
-    let_in()
+    let_in(as_reader=True)
     wishes = _wishes(query)
     if not wishes:
         raise _invalid("model", "say what to follow: model, room, job or batch")

@@ -65,7 +65,7 @@ class Server:
         self.hub = Hub(config, subscriptions(), streams())
         self.watches = Watches({"job": Jobs(ledger()), "batch": Batches(batches())}, listener())
         self.sessions: set[Session] = set()
-        #: Readers of server-sent events, who count as sockets do.
+        #: Readers of server-sent events, who count as sockets do, and of whom there may be fewer.
         self.readers: set[Any] = set()
         self._pace = Pace(config.socket_connects_per_s, max(1.0, config.socket_connects_per_s))
         self._by_credential: dict[str, set[Any]] = defaultdict(set)
@@ -80,10 +80,12 @@ class Server:
 
     # -- coming and going
 
-    def let_in(self) -> None:
-        """One more wants to connect. Raises Refusal."""
+    def let_in(self, as_reader: bool = False) -> None:
+        """One more wants to connect, or, as a reader, server-sent events. Raises Refusal."""
         if self._is_draining:
             self._refuse("this process is stopping; connect again", 1.0)
+        if as_reader and len(self.readers) >= self.config.event_readers:  # or no request would find a place
+            self._refuse("this process has as many readers of events as it may", 5.0)
         if len(self.sessions) + len(self.readers) >= self.config.socket_connections:
             self._refuse("this process holds as many sockets as it may", 5.0)
         if not self._pace.take():

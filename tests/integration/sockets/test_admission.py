@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx2
@@ -13,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from platform.accounts import Account
+from tests import processes
 from tests.integration.asking import submit
 from tests.integration.conftest import Shop
 from tests.integration.sockets.conftest import (
@@ -405,6 +408,32 @@ def let_in(connect: Connect, web: Web, token: str) -> Client | None:
         return connect(web, token)
     except InvalidStatus:
         return None
+
+
+def test_readers_of_events_leave_room_for_requests_and_sockets(
+    shop: Shop, ann: httpx2.Client, open_socket: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, token = 2, token_of(ann)
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", f"--worker-connections={most + 1}")
+    web = shop.start_web(event_readers=most)
+    events = f"{web.url}/events?room=lobby&token={token}"
+    with ExitStack() as held:
+        for _ in range(most):
+            reader = held.enter_context(httpx2.stream("GET", events, timeout=20, trust_env=False))
+            assert reader.status_code == 200
+        with web.http.stream("GET", events) as refused:
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            refused.read()
+        assert "as many readers of events" in refused.json()["detail"]
+        assert web.http.get("/health").status_code == 200
+        web.http.close()
+        assert open_socket(web, token).next()["type"] == "connected"
+
+
+def test_gunicorn_serves_more_connections_than_there_may_be_readers(shop: Shop) -> None:
+    env = shop.env | {"PLATFORM_EVENT_READERS": "50"}
+    command = [sys.executable, "-m", "gunicorn", "-c", "web/gunicorn.conf.py", "--print-config", "web.wsgi:app"]
+    assert re.search(r"^worker_connections +=? *2050$", processes.succeed(*command, env=env), re.MULTILINE)
 
 
 def test_who_connects_while_too_many_do_is_told_when_to_come_again(
