@@ -30,10 +30,11 @@ RETRY_S = 0.5
 #: A batch is announced ten times a second at most; what was withheld is there after this long.
 SETTLED_S = 0.1
 UNKNOWN = (UnknownJob, UnknownBatch)
+BEGAN_ANEW = "the record was made anew, or the store lost some of it"
 
 
 class Source(Protocol):
-    """Where records of a kind are. Its name is their epoch: revisions only grow, and no id is used twice.
+    """Where records of a kind are. Their revisions only grow; a record made anew under its id is created later.
 
     ``settled_s``: how long after one announcement the next is withheld; 0 none is.
     """
@@ -68,12 +69,12 @@ class Batches:
 
 
 class _Watch:
-    """One record, its followers here, and the revision each has been told; None while its beginning is read."""
+    """One record, its followers here, and where each of them stands; None while its beginning is read."""
 
     def __init__(self, watches: Watches, topic: Watched):
         self.watches, self.topic = watches, topic
         self.settled_s = watches.source(topic).settled_s
-        self.told: dict[Follower, int | None] = {}
+        self.told: dict[Follower, Position | None] = {}
         self._is_stale = self._is_reading = False
 
     def set(self) -> None:
@@ -101,18 +102,28 @@ class _Watch:
             gevent.sleep(self.settled_s)
 
     def _tell(self) -> None:
+        standing = dict(self.told)
         try:
-            frame = self.watches.frame(self.topic)
+            epoch, frame = self.watches.read(self.topic)
         except UNKNOWN:
             return  # its time to be kept is over
         except (BrokerUnavailable, *store.AWAY):
             gevent.sleep(RETRY_S)
             self._is_stale = True
             return
-        for follower, revision in list(self.told.items()):
-            if revision not in (None, frame.offset):  # smaller, too: a record made anew begins at 1
-                self.told[follower] = frame.offset
-                follower.push(frame)
+        for follower, seen in standing.items():
+            # Whoever began meanwhile may have read what is newer than this; for its sake it is read again.
+            if seen is not None and self.told.get(follower) is seen:
+                self._tell_one(follower, seen, Position(epoch, frame.offset), frame)
+
+    def _tell_one(self, follower: Follower, seen: Position, position: Position, frame: Outgoing) -> None:
+        if position == seen:
+            return
+        self.told[follower] = position
+        if position.epoch == seen.epoch and position.offset > seen.offset:
+            follower.push(frame)
+        else:  # the offsets of what follows are not larger than those it knows
+            follower.restart(BEGAN_ANEW)
 
 
 class Watches:
@@ -131,12 +142,12 @@ class Watches:
         Raises UnknownJob, UnknownBatch, BadPosition, BrokerUnavailable; then nothing is followed.
         """
         seen = Position("", 0) if since is None or since == LAST else position_of(since)
-        watch = self._watches.get(topic)
-        if watch is None:
-            watch = self._watches[topic] = _Watch(self, topic)
-            self._listener.register(self.source(topic).channel(topic.id), watch)
-        watch.told[follower] = None  # nothing overtakes the beginning
+        is_first = topic not in self._watches
+        watch = self._watches.setdefault(topic, _Watch(self, topic))
+        watch.told[follower] = None  # nothing overtakes the beginning, and nobody who leaves takes the watch along
         try:
+            if is_first:
+                self._listener.register(self.source(topic).channel(topic.id), watch)
             self._begin(watch, follower, seen, started)
         except BaseException:
             self.leave(follower, topic)
@@ -151,22 +162,23 @@ class Watches:
             del self._watches[topic]
             self._listener.unregister(self.source(topic).channel(topic.id), watch)
 
-    def frame(self, topic: Watched) -> Outgoing:
-        """The record as it is now. Raises UnknownJob, UnknownBatch, BrokerUnavailable."""
+    def read(self, topic: Watched) -> tuple[str, Outgoing]:
+        """The record as it is now, and its epoch. Raises UnknownJob, UnknownBatch, BrokerUnavailable."""
         record, revision = self.source(topic).read(topic.id)
-        return outgoing(other_frame(topic.kind, as_json(record)), topic.told, max(1, revision))
+        frame = outgoing(other_frame(topic.kind, as_json(record)), topic.told, max(1, revision))
+        return f"{topic.kind}:{record['created_at'] or ''}", frame
 
     def __len__(self) -> int:
         return len(self._watches)
 
     def _begin(self, watch: _Watch, follower: Follower, seen: Position, started: Any) -> None:
-        frame = self.frame(watch.topic)
+        epoch, frame = self.read(watch.topic)
         if follower not in watch.told:
             return  # it left meanwhile
-        epoch = watch.topic.kind
         is_new = seen.epoch != epoch or seen.offset != frame.offset
-        started(Start(Position(epoch, frame.offset - 1 if is_new else frame.offset), seen.offset <= frame.offset))
+        recovered = seen.epoch in ("", epoch) and seen.offset <= frame.offset
+        started(Start(Position(epoch, frame.offset - 1 if is_new else frame.offset), recovered))
         if is_new:
             follower.push(frame)
-        watch.told[follower] = frame.offset
+        watch.told[follower] = Position(epoch, frame.offset)
         watch.set()  # it may have changed while it was read

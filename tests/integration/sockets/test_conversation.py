@@ -658,6 +658,26 @@ def test_a_job_that_has_ended_is_told_once_and_not_to_who_knows(join: Connect, a
     assert client.told(1) == [frame]
 
 
+def test_a_job_made_anew_sends_its_followers_away_and_is_told_to_them_when_they_come_back(
+    join: Connect, ann: httpx2.Client, boss: httpx2.Client, inside: Inside
+) -> None:
+    """By the replay of a dead letter that was kept longer than the record."""
+    job_id = submit(ann, "broken")["job_id"]
+    first = ended(ann, job_id)
+    client = join(ann)
+    begun = client.follow(job=job_id)
+    [last] = client.told(1)
+    inside.client.delete(f"{inside.registry.prefix}job:{job_id}")
+    assert boss.post(f"/dead-letters/{first['dead_letter_id']}/replay").status_code == 202
+    assert client.closed().code == 1012
+    again = ended(ann, job_id)
+    assert (again["state"], again["created_at"] > first["created_at"]) == ("failed", True)
+    back = join(ann)
+    resumed = back.follow(job=job_id, since={"epoch": begun["epoch"], "offset": last["offset"]})
+    assert (resumed["epoch"] != begun["epoch"], resumed["recovered"]) == (True, False)
+    assert back.told(1)[0]["data"]["created_at"] == again["created_at"]
+
+
 def test_another_users_job_is_not_there_but_for_an_operator(
     join: Connect, ann: httpx2.Client, bob: httpx2.Client, boss: httpx2.Client
 ) -> None:
