@@ -20,6 +20,7 @@ from platform.schedules.owners import is_active
 from platform.schedules.register import AS_BEFORE, NEVER, Register
 from platform.schedules.schedule import Schedule
 from platform.schedules.timing import Foreign, Timing
+from platform.serialization import encodable
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Conductor:
             raise  # no fault of the schedule's: it stays due
         except Exception as exc:  # noqa: BLE001 - whatever the app refuses a job with, the schedule goes on and says why
             log.warning("schedule %s (%s) made no job: %r", schedule.id, schedule.definition.name, exc)
-            return self._pass(schedule, what, "failed", f"{type(exc).__name__}: {exc}")
+            return self._pass(schedule, what, "failed", encodable(f"{type(exc).__name__}: {exc}"))
         if outcome.verdict == "deposed":
             self.candidacy.step_down()
         log.debug("schedule %s: %s, job %s", schedule.id, outcome.verdict, outcome.job_id)
