@@ -104,6 +104,11 @@ class Request(StockRequest):
 
     # -- what becomes of the message
 
+    @property
+    def _tries(self) -> int:
+        """How many tries of the job there have been before this message."""
+        return int(self.request_dict.get("retries") or 0)
+
     def _settle(self, refusal: NotStarted) -> None:
         """A run the record refused: drop this copy of the message, but for what it still has to tell."""
         log.info("%s", refusal)
@@ -123,7 +128,7 @@ class Request(StockRequest):
         """Give a job whose process died another run; False if it had its last one, and is parked."""
         if self._already_cancelled or self._already_revoked or state.should_terminate or self._success_was_stored():
             return False
-        verdict, deaths = ledger().lost(self.id, names.own())
+        verdict, deaths = ledger().lost(self.id, names.own(), self._tries)
         end = children.end_of(self.worker_pid) or exc
         log.warning("job %s: its process ended (%s), %s of %s", self.id, end, deaths, settings().max_deaths)
         if verdict == "enough":

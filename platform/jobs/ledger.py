@@ -131,18 +131,23 @@ class Ledger(Records):
         arguments = [*how, *rules, len(job.limits), *limits, *_flat(job.fields(now))]
         return [job.job_id, now, job.retries, _origins(State.RUNNING), *arguments]
 
-    def lost(self, job_id: str, runner: str) -> tuple[Literal["again", "enough", "not ours"], int]:
-        """The process that ran the job is gone, its worker is not; and how often that has happened.
+    def lost(self, job_id: str, runner: str, retries: int = 0) -> tuple[Literal["again", "enough", "not ours"], int]:
+        """The process that ran the job, or was about to, is gone, its worker is not; and how often that has happened.
 
-        ``again``: the job waits again and may be given back. ``enough``: it has cost ``PLATFORM_MAX_DEATHS``
-        processes and must not run again. ``not ours``: another worker has it meanwhile, or it has ended.
+        ``retries``: which try of the job its message is. ``again``: the job waits and may be given back. ``enough``: it
+        has cost ``PLATFORM_MAX_DEATHS`` processes and must not run again. ``not ours``: another worker has it
+        meanwhile, it has ended, or a later try is to come.
         """
-        verdict, deaths = self._call("lost", job_id, _now_ms(), runner, self._most_deaths, secrets.token_hex(8), 1)
+        verdict, deaths = self._lost(job_id, runner, retries, counts=True)
         return cast(Any, verdict), int(deaths)
 
     def returned(self, job_id: str, runner: str) -> bool:
         """A worker that stops gives a job back unfinished: it waits again. False if it was not that worker's."""
-        return self._call("lost", job_id, _now_ms(), runner, self._most_deaths, secrets.token_hex(8), 0)[0] == "again"
+        return self._lost(job_id, runner, 0, counts=False)[0] == "again"
+
+    def _lost(self, job_id: str, runner: str, retries: int, counts: bool) -> Any:
+        ticket = secrets.token_hex(8)
+        return self._call("lost", job_id, _now_ms(), runner, self._most_deaths, ticket, int(counts), retries)
 
     def progress(self, job_id: str, attempt: str, done: float, total: float | None, message: str) -> Started | Refused:
         report = msgspec.json.encode({"done": done, "total": total, "message": message})

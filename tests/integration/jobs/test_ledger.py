@@ -308,9 +308,25 @@ def test_a_death_counts_only_for_the_worker_that_runs_the_job(ledger: Ledger) ->
     ledger.create(new())
     run_by(ledger, "w")
     assert ledger.lost("a", "another") == ("not ours", 0)
-    assert ledger.lost("unknown", "w") == ("not ours", 0)
     ledger.fail("a", ERROR)
     assert ledger.lost("a", "w") == ("not ours", 0)
+
+
+def test_a_job_whose_process_died_before_it_began_may_be_given_back(ledger: Ledger) -> None:
+    ledger.create(new())
+    assert ledger.lost("a", "w") == ("again", 1)
+    assert ledger.get("a").state == "pending"
+    assert run_by(ledger, "w") != Refused("running")
+    assert ledger.lost("foreign", "w") == ("again", 0), "its publisher writes no records"
+
+
+def test_a_try_that_is_over_is_not_given_back_beside_the_next(ledger: Ledger) -> None:
+    ledger.create(new())
+    run_by(ledger, "w")
+    ledger.create(new(retries=1))
+    assert ledger.lost("a", "w", retries=0) == ("not ours", 0)
+    assert ledger.lost("a", "w", retries=1) == ("again", 1)
+    assert ledger.get("a").state == "retrying"
 
 
 def test_a_job_given_back_by_a_worker_that_stops_has_cost_nothing(ledger: Ledger) -> None:
