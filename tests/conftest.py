@@ -28,7 +28,7 @@ from platform.settings import settings
 from tests import processes, rabbitmq
 
 SESSION_DIR = pytest.StashKey[Path]()
-BROKERLESS = {"unit", "standin", "packaging", "deploy", "chaos"}
+BROKERLESS = {"unit", "standin", "packaging", "deploy", "supervision", "chaos"}
 #: Below ``integration``: what asks only the record store, the database or the front door, whatever the broker is.
 BROKER_AGNOSTIC = {
     *(
@@ -43,7 +43,8 @@ BROKER_AGNOSTIC = {
         "test_idempotency.py",
     ),
     *("test_client.py", "test_http_deadletters.py", "test_http_bad_input.py"),
-    *("test_revocations.py", "test_waiting.py", "test_tokens_of_keys.py"),
+    *("test_revocations.py", "test_waiting.py", "test_tokens_of_keys.py", "test_http_models.py"),
+    *("test_valkey.py", "test_locks.py", "test_register.py", "test_election.py"),
 }
 OURS = {"platform", "tasks", "web", "deploy"}
 #: Marks whose tests run one after the other.
@@ -102,7 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         parts = item.path.relative_to(here).parts
-        if parts[0] not in BROKERLESS and not (parts[0] == "integration" and parts[1] in BROKER_AGNOSTIC):
+        if parts[0] not in BROKERLESS and not (parts[0] == "integration" and BROKER_AGNOSTIC.intersection(parts)):
             item.add_marker("broker")
 
 
