@@ -102,8 +102,9 @@ class Account:
     def _is_explained(self, run: Run) -> bool:
         if run.ended_at is None or self._deaths_under(run):
             return bool(self._deaths_under(run))
-        # It had ended, but nobody could be told before the worker was killed.
-        told_at = max([run.ended_at, *(o.ended for o in self.outages if o.began < run.ended_at < o.ended)]) + SETTLED_S
+        # It had ended, but nobody could be told before the worker was killed; also where the outage began just then.
+        met = [o.ended for o in self.outages if o.began < run.ended_at + SETTLED_S and run.ended_at < o.ended]
+        told_at = max([run.ended_at, *met]) + SETTLED_S
         return any(run.ended_at <= death.at < told_at for death in self._deaths_of(run.worker))
 
     def _deaths_under(self, run: Run) -> list[Death]:
