@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from platform import serialization
 from platform.documents.depth import is_deeper
 from platform.errors import PlatformError
@@ -57,7 +59,8 @@ def publish(
     Whoever joins at the same time hears it once. Raises BadRoom, DeepMessage, NotJSON, BrokerUnavailable; after the
     last one it may have been said.
     """
-    _check_depth(data)
+    text = as_json(data)
+    _check_depth(text)
     channel, registry = room_channel(app_id, room), registry or subscriptions()
     audience = registry.lookup([channel])
     targets: dict[str, list[str]] = {}
@@ -65,13 +68,15 @@ def publish(
         for process in group.processes:
             targets.setdefault(process, []).append(group.key)
     told = {"channel": channel, "room": room, "targets": targets, "seen": audience.seen}
-    return (kept or streams()).append(room_stream(app_id, room), EVENT, data, **told)  # type: ignore[arg-type]
+    return (kept or streams()).append(room_stream(app_id, room), EVENT, msgspec.Raw(text.encode()), **told)  # type: ignore[arg-type]
 
 
-def _check_depth(data: Any) -> None:
-    """Raises DeepMessage, NotJSON."""
+def _check_depth(text: str) -> None:
+    """Raises DeepMessage. Only what has so many brackets at all is read for it."""
+    if text.count("[") + text.count("{") <= MAX_LEVELS:
+        return
     try:
-        if is_deeper(serialization.decode(as_json(data)), MAX_LEVELS):
+        if is_deeper(serialization.decode(text), MAX_LEVELS):
             raise DeepMessage
     except ValueError as exc:  # too deep even to be read
         raise DeepMessage from exc

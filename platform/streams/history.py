@@ -112,11 +112,6 @@ class Histories:
         epoch, last, *_ = self.streams.part(stream, _MOST_OFFSET, "+", "", "")
         return Position(epoch, last)
 
-    def before_last(self, stream: str) -> Position:
-        """Where whoever begins with the last entry stands, be it kept or not; the beginning, if there never was one."""
-        epoch, last, *_ = self.streams.part(stream, _MOST_OFFSET, "+", "", "")
-        return Position(epoch, max(0, last - 1))
-
     def entries(self, stream: str, since: Position) -> Entries:
         """What a stream was given after ``since``, whoever it was for; up to some hundred entries."""
         epoch, last, gone, upto, entries = self.streams.part(stream, since.offset, "+", "", "")

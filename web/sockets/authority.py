@@ -11,14 +11,24 @@ from platform.documents.model import model_of
 from platform.errors import UnknownJob
 from platform.jobs.ledger import ledger
 from platform.routing.rooms import BadRoom, room_channel
+from platform.streams.history import BadPosition
 from platform.streams.names import View
 from web.identity import Caller
 from web.sockets.protocol.messages import Channel, Refused, Wish
-from web.sockets.topics import BatchTopic, Documents, JobTopic, Room, Topic
+from web.sockets.topics import BatchTopic, Documents, JobTopic, Room, Topic, check_place
 
 
 def topic_of(caller: Caller, wish: Wish) -> Topic:
-    """What the caller follows if it asks for that. Raises Refused, BrokerUnavailable."""
+    """What the caller follows if it asks for that, from where it asks. Raises Refused, BrokerUnavailable."""
+    topic = _topic_of(caller, wish)
+    try:
+        check_place(topic, wish.since)
+    except BadPosition as exc:
+        raise Refused("bad_since", str(exc)) from exc
+    return topic
+
+
+def _topic_of(caller: Caller, wish: Wish) -> Topic:
     given = [name for name in ("channel", "room", "job", "batch") if getattr(wish, name) is not None]
     if len(given) != 1:
         raise Refused("bad_channel", "say what to follow: one of channel, room, job and batch")

@@ -80,7 +80,8 @@ class Hub:
         try:
             self.membership.wait(topic.group)
             if since == LAST:
-                place = self.parts.before_last(topic.stream)
+                now = self.parts.now(topic.stream)
+                place = Position(now.epoch, max(0, now.offset - 1))  # before the last entry, be it kept or not
             if place is None:
                 upto = self._begin_now(topic, started)
             else:

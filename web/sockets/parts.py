@@ -54,11 +54,6 @@ class Parts:
         with self._reading:
             return self._histories.now(stream)
 
-    def before_last(self, stream: str) -> Position:
-        """As ``Histories.before_last``."""
-        with self._reading:
-            return self._histories.before_last(stream)
-
     def entries(self, stream: str, since: Position) -> Entries:
         """As ``Histories.entries``. What was read before is never said to be complete: there may be more by now."""
         found = self._find(stream, since)

@@ -16,7 +16,6 @@ from platform.batches.errors import UnknownBatch
 from platform.database import DatabaseUnavailable
 from platform.errors import BrokerUnavailable, UnknownJob
 from platform.routing import rooms
-from platform.streams.history import BadPosition
 from web.identity import Caller, caller_from
 from web.sockets import authority
 from web.sockets.calls import Calls
@@ -27,7 +26,7 @@ from web.sockets.protocol import answers, messages
 from web.sockets.protocol.closing import CloseCode
 from web.sockets.protocol.frames import text_frame
 from web.sockets.protocol.messages import Ref, Refused, Wish
-from web.sockets.topics import Device, Start, Topic, check_place
+from web.sockets.topics import Device, Start, Topic
 from web.tokens import BadToken
 
 if TYPE_CHECKING:
@@ -219,7 +218,6 @@ class Session:
 
     def _follow(self, wish: Wish) -> None:
         topic = authority.topic_of(self.known_caller, wish)
-        _check_place(topic, wish.since)
         self._drop(topic.told)
         self._check_count(len(self.followed))
         self.followed[topic.told] = topic
@@ -336,14 +334,6 @@ def _may(caller: Caller) -> tuple[Any, ...]:
 
 def _moment(caller: Caller) -> str | None:
     return caller.expires_at.isoformat().replace("+00:00", "Z") if caller.expires_at else None
-
-
-def _check_place(topic: Topic, since: Any) -> None:
-    """Raises Refused."""
-    try:
-        check_place(topic, since)
-    except BadPosition as exc:
-        raise Refused("bad_since", str(exc)) from exc
 
 
 def _as_refused(exc: BaseException) -> BaseException:
