@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import gevent
 import msgspec
 
 from platform.streams.event import from_fields, other_frame
-from web.sockets.outgoing import Outgoing, outgoing
+from web.sockets.outgoing import Burst, Outgoing, bursts, outgoing
 from web.sockets.topics import Device, Documents, Streamed
 
 #: Followers told before others get a turn: some milliseconds.
@@ -22,7 +22,7 @@ MOST_KEPT, MOST_KEPT_CHARS = 1_000, 131_072
 class Follower(Protocol):
     """Whoever gets frames; ``push`` is called in the loop of the feed and must not block."""
 
-    def push(self, frame: Outgoing) -> None: ...
+    def push(self, burst: Burst) -> None: ...
 
     def restart(self, why: str) -> None:
         """It cannot be told all it missed: it is to come again, and say from where."""
@@ -37,6 +37,10 @@ class Item(msgspec.Struct):
     offset: int = 0
     epoch: str = ""
     reread: bool = False
+
+    def told_as(self, channel: str) -> Outgoing:
+        """What those are told who follow it under that name."""
+        return outgoing(bytes(self.frame).decode(), channel, self.offset)
 
 
 class Newcomer:
@@ -53,12 +57,11 @@ class Newcomer:
         self.is_behind = False
         self.floor: int | None = None
 
-    def keep(self, frame: Outgoing) -> None:
-        self._chars += len(frame.text)
-        if len(self.frames) >= MOST_KEPT or self._chars > MOST_KEPT_CHARS:
+    def keep(self, frames: Sequence[Outgoing]) -> None:
+        self.frames += frames
+        self._chars += sum(len(frame.text) for frame in frames)
+        if self.is_behind or len(self.frames) > MOST_KEPT or self._chars > MOST_KEPT_CHARS:
             self.frames, self.is_behind = [], True
-        if not self.is_behind:
-            self.frames.append(frame)
 
     def begin_again(self) -> None:
         """Keep what is told from now on; all before is in the history."""
@@ -71,7 +74,7 @@ class Audience:
     While ``held`` is a list, the history is being read for all of them, from ``certain`` on, and what is told waits.
     """
 
-    __slots__ = ("_everybody", "certain", "followers", "held", "newcomers", "offset", "topic")
+    __slots__ = ("_everybody", "_left", "certain", "followers", "held", "newcomers", "offset", "topic")
 
     def __init__(self, topic: Streamed | Device):
         self.topic = topic
@@ -81,6 +84,7 @@ class Audience:
         self.held: list[Item] | None = None
         self.certain = 0
         self._everybody: tuple[Follower, ...] | None = None
+        self._left: set[Follower] = set()  # since it was begun to tell what is told now
 
     @property
     def is_empty(self) -> bool:
@@ -98,9 +102,8 @@ class Audience:
     def admit(self, follower: Follower, read_upto: int) -> None:
         """The newcomer has been told all up to an offset; now what was kept for it, and then all else."""
         newcomer = self.newcomers[follower]
-        for frame in newcomer.frames:
-            if frame.offset > read_upto or not frame.offset:
-                follower.push(frame)
+        for burst in bursts(_beyond(read_upto, newcomer.frames)):
+            follower.push(burst)
         newcomer.frames, newcomer.floor = [], read_upto
         if read_upto <= self.offset:
             self._promote([follower])
@@ -108,34 +111,59 @@ class Audience:
     def leave(self, follower: Follower) -> None:
         self.newcomers.pop(follower, None)
         self.followers.discard(follower)
+        self._left.add(follower)
         self._everybody = None
 
-    def tell(self, frame: Outgoing) -> None:
-        """Push to everybody, with turns for others; what was told before is not told again."""
-        if frame.offset:
-            if frame.offset <= self.offset:
-                return
-            self.offset = frame.offset
-        if self.newcomers:
-            self._tell_newcomers(frame)
+    def tell(self, frames: Sequence[Outgoing]) -> None:
+        """Push frames, in their order and together, to everybody, with turns for others.
+
+        What was told before is not told again.
+        """
+        fresh = self._fresh(frames)
+        if not fresh:
+            return
         everybody = self._everybody
         if everybody is None:
             self._everybody = everybody = tuple(self.followers)
-        for number, follower in enumerate(everybody, 1):
-            follower.push(frame)
+        self._left.clear()
+        newcomers = self._caught_up(fresh)
+        self._push(everybody, Burst(fresh))
+        for followers, burst in newcomers:
+            gevent.sleep(0)
+            self._push(followers, burst)
+
+    def _push(self, followers: Sequence[Follower], burst: Burst) -> None:
+        for number, follower in enumerate(followers, 1):
+            if follower not in self._left:  # it may be back, and then knows this already
+                follower.push(burst)
             if number % TURN == 0:
                 gevent.sleep(0)
 
-    def _tell_newcomers(self, frame: Outgoing) -> None:
-        caught_up = []
+    def _fresh(self, frames: Sequence[Outgoing]) -> list[Outgoing]:
+        fresh = []
+        for frame in frames:
+            if not frame.offset:
+                fresh.append(frame)
+            elif frame.offset > self.offset:
+                fresh.append(frame)
+                self.offset = frame.offset
+        return fresh
+
+    def _caught_up(self, frames: Sequence[Outgoing]) -> list[tuple[list[Follower], Burst]]:
+        """Newcomers who know all up to their floor, with what is beyond it; for those who still read, it is kept."""
+        by_floor: dict[int, list[Follower]] = {}
         for follower, newcomer in self.newcomers.items():
             if newcomer.floor is None:
-                newcomer.keep(frame)
-            elif frame.offset > newcomer.floor:
-                caught_up.append(follower)
-            elif not frame.offset:
-                follower.push(frame)
-        self._promote(caught_up)
+                newcomer.keep(frames)
+            else:
+                by_floor.setdefault(newcomer.floor, []).append(follower)
+        found = []
+        for floor, followers in by_floor.items():
+            if beyond := _beyond(floor, frames):
+                found.append((followers, Burst(beyond)))
+                if self.offset > floor:
+                    self._promote(followers)
+        return found
 
     def _promote(self, caught_up: Iterable[Follower]) -> None:
         for follower in caught_up:
@@ -170,9 +198,26 @@ class Audience:
         return outgoing(event.frame(kind), topic.told, offset) if kind else None
 
 
+def _beyond(offset: int, frames: Iterable[Outgoing]) -> list[Outgoing]:
+    """Frames later than that, and those that have no place."""
+    return [frame for frame in frames if frame.offset > offset or not frame.offset]
+
+
 _items = msgspec.json.Decoder(list[Item])
 
 
-def items_of(message: bytes | str) -> Iterator[Any]:
-    """What one message to this process says."""
-    return iter(_items.decode(message))
+def runs_of(messages: Iterable[bytes | str], most_bytes: int) -> Iterator[list[Item]]:
+    """What messages to this process say: runs of what is for the same groups, one behind the other.
+
+    A run has at most so many bytes of frames, unless one alone has more; what is to be reread stands alone.
+    """
+    run, size = list[Item](), 0
+    for message in messages:
+        for item in _items.decode(message):
+            size += len(item.frame)
+            if run and (size > most_bytes or item.reread or run[0].reread or item.groups != run[0].groups):
+                yield run
+                run, size = [], len(item.frame)
+            run.append(item)
+    if run:
+        yield run

@@ -29,7 +29,7 @@ from web.schemas.body import EventStream
 from web.sockets.authority import topic_of
 from web.sockets.connection import SEND_BUFFER_BYTES
 from web.sockets.endpoint import let_in
-from web.sockets.outgoing import Outgoing
+from web.sockets.outgoing import Burst, Outgoing
 from web.sockets.protocol.answers import Subscribed
 from web.sockets.protocol.messages import Channel, Refused, Wish
 from web.sockets.server import Server, server
@@ -196,9 +196,12 @@ class _Reader:
 
     # -- a follower
 
-    def push(self, frame: Outgoing) -> None:
-        if self._is_over:
-            return
+    def push(self, burst: Burst) -> None:
+        for frame in burst.frames:
+            if not self._is_over:
+                self._push(frame)
+
+    def _push(self, frame: Outgoing) -> None:
         epoch = self._places[frame.channel].rpartition(".")[0]
         self._places[frame.channel] = f"{epoch}.{frame.offset}"
         name = _name_of(frame.text)

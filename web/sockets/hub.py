@@ -19,11 +19,11 @@ from platform.routing.subscriptions import Subscriptions
 from platform.settings import Settings
 from platform.streams.delivery import Position, Streams
 from platform.streams.history import LAST, Histories, position_of
-from web.sockets.audience import Audience, Follower, Item, items_of
+from web.sockets.audience import Audience, Follower, Item, runs_of
 from web.sockets.feed import Feed, FeedLost
 from web.sockets.membership import Membership
 from web.sockets.metrics import FRAMES
-from web.sockets.outgoing import Outgoing, outgoing
+from web.sockets.outgoing import BURST_CHARS, Outgoing, bursts
 from web.sockets.parts import Parts
 from web.sockets.topics import Device, Start, Streamed
 
@@ -60,6 +60,8 @@ class Hub:
         self.membership = Membership(registry)
         self.feed = Feed(config, self._clock_us, self._take)
         self._client = kept.client
+        # Whoever reads history has room for one more, when half of what may wait for it does.
+        self._burst = min(BURST_CHARS, config.socket_queue_bytes // 4)
         self._audiences: dict[str, dict[str, Audience]] = defaultdict(dict)  # group's key: told channel
         self._by_stream: dict[str, set[Audience]] = defaultdict(set)
         self._epochs: dict[str, str] = {}  # of the streams that are followed here
@@ -173,23 +175,23 @@ class Hub:
     # -- what is told
 
     def _take(self, messages: Iterable[bytes]) -> None:
-        for message in messages:
-            for item in items_of(message):
-                self._tell(item)
+        for run in runs_of(messages, self._burst):
+            if run[0].reread:
+                self._reread(run[0])
+            else:
+                self._tell(run)
 
-    def _tell(self, item: Item) -> None:
-        if item.reread:
-            self._reread(item)
-            return
-        frames: dict[str, Outgoing] = {}
-        for told, audience in self._audiences_of(item):
+    def _tell(self, run: list[Item]) -> None:
+        """Items for the same groups: whoever follows one is given all of them at once."""
+        frames: dict[str, list[Outgoing]] = {}
+        for told, audience in self._audiences_of(run[0]):
             if audience.held is not None:
-                audience.held.append(item)
+                audience.held += run
                 continue
             if told not in frames:
-                frames[told] = outgoing(bytes(item.frame).decode(), told, item.offset)
+                frames[told] = [item.told_as(told) for item in run]
             audience.tell(frames[told])
-            FRAMES.inc(len(audience.followers))
+            FRAMES.inc(len(audience.followers) * len(run))
 
     def _reread(self, item: Item) -> None:
         """They joined after the entry was routed: whether it is for them nobody has looked."""
@@ -252,10 +254,10 @@ class Hub:
         if not (read.is_whole and is_same):
             for audience in audiences:
                 audience.restart(FORGOTTEN)
-        for offset, fields in read.kept:
-            for audience in audiences:
-                if offset > audience.offset and (frame := audience.frame_of(offset, fields)) is not None:
-                    audience.tell(frame)
+        for audience in audiences:
+            unheard = [audience.frame_of(offset, fields) for offset, fields in read.kept if offset > audience.offset]
+            for burst in bursts([frame for frame in unheard if frame is not None], self._burst):
+                audience.tell(burst.frames)
         return read.position, read.is_complete
 
     def _is_known(self, stream: str, epoch: str) -> bool:
@@ -270,7 +272,7 @@ class Hub:
             held, audience.held = audience.held, []
             for number, item in enumerate(held):
                 if not item.reread:
-                    audience.tell(outgoing(bytes(item.frame).decode(), audience.topic.told, item.offset))
+                    audience.tell([item.told_as(audience.topic.told)])
                 elif item.offset > audience.certain:  # after a restart all that was on its way is to be read: once
                     audience.held = [*held[number:], *audience.held]
                     return False
@@ -303,9 +305,9 @@ class Hub:
 
     def _push_all(self, follower: Reader, audience: Audience, missed: Missed) -> Position:
         while True:
-            for frame in missed.frames:
+            for burst in bursts(missed.frames, self._burst):
                 follower.wait_until_taken()
-                follower.push(frame)
+                follower.push(burst)
             if missed.is_complete:
                 return missed.position
             gevent.sleep(0)

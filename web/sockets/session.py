@@ -20,7 +20,7 @@ from web.identity import Caller, caller_from
 from web.sockets import authority
 from web.sockets.calls import Calls
 from web.sockets.connection import Connection
-from web.sockets.outgoing import Outgoing
+from web.sockets.outgoing import Burst
 from web.sockets.pace import Pace
 from web.sockets.protocol import answers, messages
 from web.sockets.protocol.closing import CloseCode
@@ -95,8 +95,8 @@ class Session:
 
     # -- a follower
 
-    def push(self, frame: Outgoing) -> None:
-        self.connection.send(frame.frame)
+    def push(self, burst: Burst) -> None:
+        self.connection.send(burst.bytes)
 
     def restart(self, why: str) -> None:
         self.connection.close(CloseCode.RESTART, self.server.come_back())

@@ -20,7 +20,7 @@ from platform.streams.delivery import Position
 from platform.streams.event import as_json, other_frame
 from platform.streams.history import LAST, position_of
 from web.sockets.audience import Follower
-from web.sockets.outgoing import Outgoing, outgoing
+from web.sockets.outgoing import Burst, Outgoing, outgoing
 from web.sockets.topics import Start, Watched
 from web.waiting import Listener
 
@@ -121,7 +121,7 @@ class _Watch:
             return
         self.told[follower] = position
         if position.epoch == seen.epoch and position.offset > seen.offset:
-            follower.push(frame)
+            follower.push(Burst([frame]))
         else:  # the offsets of what follows are not larger than those it knows
             follower.restart(BEGAN_ANEW)
 
@@ -179,6 +179,6 @@ class Watches:
         recovered = seen.epoch in ("", epoch) and seen.offset <= frame.offset
         started(Start(Position(epoch, frame.offset - 1 if is_new else frame.offset), recovered))
         if is_new:
-            follower.push(frame)
+            follower.push(Burst([frame]))
         watch.told[follower] = Position(epoch, frame.offset)
         watch.set()  # it may have changed while it was read

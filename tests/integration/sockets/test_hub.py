@@ -15,7 +15,7 @@ from platform.settings import Settings
 from platform.streams.delivery import Position, Streams
 from web.sockets.audience import MOST_KEPT_CHARS, Item
 from web.sockets.hub import Hub
-from web.sockets.outgoing import Outgoing
+from web.sockets.outgoing import Burst
 from web.sockets.parts import Parts
 from web.sockets.topics import Room, Start
 
@@ -31,9 +31,9 @@ class Hearer:
         self.offsets: list[int] = []
         self.sent_away: list[str] = []
 
-    def push(self, frame: Outgoing) -> None:
-        self.heard.append(json.loads(frame.text)["data"])
-        self.offsets.append(frame.offset)
+    def push(self, burst: Burst) -> None:
+        self.heard += [json.loads(frame.text)["data"] for frame in burst.frames]
+        self.offsets += [frame.offset for frame in burst.frames]
 
     def restart(self, why: str) -> None:
         self.sent_away.append(why)
@@ -123,7 +123,7 @@ def test_what_is_to_be_read_and_is_lost_is_not_waited_for(process: Process, clie
     audience = process.hub._audiences[ROOM.group.key][ROOM.told]
     rereads = [Item([ROOM.group.key], ROOM.told, offset=kept.offset + n, reread=True) for n in (100, 200)]
     for item in rereads:
-        process.hub._tell(item)
+        process.hub._reread(item)
     gevent.joinall(list(process.hub._catching_up), timeout=5, raise_error=True)
     assert audience.held is None, "it still reads"
     process.say("after")

@@ -10,8 +10,8 @@ from platform.streams.event import of_change
 from platform.streams.names import View
 from tests.changes import change
 from web.sockets import audience
-from web.sockets.audience import Audience, items_of
-from web.sockets.outgoing import Outgoing
+from web.sockets.audience import Audience, runs_of
+from web.sockets.outgoing import Burst, Outgoing
 from web.sockets.topics import Device, Documents, Room
 
 LOBBY = Room("shop", "lobby")
@@ -22,10 +22,12 @@ class Ear:
 
     def __init__(self) -> None:
         self.frames: list[Outgoing] = []
+        self.pushed: list[int] = []
         self.restarted: list[str] = []
 
-    def push(self, frame: Outgoing) -> None:
-        self.frames.append(frame)
+    def push(self, burst: Burst) -> None:
+        self.frames += burst.frames
+        self.pushed.append(len(burst.frames))
 
     def restart(self, why: str) -> None:
         self.restarted.append(why)
@@ -41,7 +43,7 @@ def frame(offset: int, text: str = "{}") -> Outgoing:
 
 def tell(told: Audience, *offsets: int) -> None:
     for offset in offsets:
-        told.tell(frame(offset))
+        told.tell([frame(offset)])
 
 
 @pytest.fixture
@@ -60,9 +62,9 @@ def test_all_followers_are_told_the_same_frame_once(room: Audience) -> None:
         room.enter(ear)
         room.admit(ear, 0)
     said = frame(5)
-    room.tell(said)
-    room.tell(frame(5))
-    room.tell(frame(4))
+    room.tell([said])
+    room.tell([frame(5)])
+    room.tell([frame(4)])
     assert [ear.frames for ear in ears] == [[said], [said]]
 
 
@@ -100,6 +102,42 @@ def test_newcomers_with_different_floors_are_promoted_one_after_the_other(room: 
     assert not room.newcomers
 
 
+def test_what_is_told_together_is_pushed_together_and_each_hears_what_it_does_not_know(room: Audience) -> None:
+    ears = {floor: Ear() for floor in (0, 1, 3, 4, 9)}
+    for floor, ear in ears.items():
+        room.enter(ear)
+        room.admit(ear, floor)
+    reads = Ear()
+    room.enter(reads)
+    room.tell([frame(1), frame(2)])
+    room.tell([frame(2), frame(3), frame(4)])
+    room.admit(reads, 2)
+    heard = {floor: ear.heard for floor, ear in ears.items()}
+    assert heard == {0: [1, 2, 3, 4], 1: [2, 3, 4], 3: [4], 4: [], 9: []}
+    assert reads.heard == [3, 4]
+    assert ears[0].pushed == [2, 2]
+    assert set(room.newcomers) == {ears[4], ears[9]}
+
+
+def test_who_left_while_it_is_told_and_came_again_hears_it_once(
+    room: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audience, "TURN", 1)
+    ears = [Ear() for _ in range(4)]
+    for ear in ears:
+        room.add(ear)
+    teller = gevent.spawn(tell, room, 1)
+    gevent.sleep(0)
+    unheard = next(ear for ear in ears if not ear.heard)
+    room.leave(unheard)
+    room.enter(unheard)
+    unheard.push(Burst([frame(1)]))  # it reads that in the history
+    room.admit(unheard, 1)
+    teller.join()
+    tell(room, 2)
+    assert [ear.heard for ear in ears] == [[1, 2]] * 4
+
+
 def test_for_whom_too_many_frames_were_kept_reads_on_from_there(
     room: Audience, ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,9 +157,9 @@ def test_for_whom_too_many_frames_were_kept_reads_on_from_there(
 
 def test_so_it_is_when_few_that_are_kept_are_large(room: Audience, ear: Ear) -> None:
     newcomer = room.enter(ear)
-    room.tell(frame(1, "x" * audience.MOST_KEPT_CHARS))
+    room.tell([frame(1, "x" * audience.MOST_KEPT_CHARS)])
     assert not newcomer.is_behind
-    room.tell(frame(2, "x"))
+    room.tell([frame(2, "x")])
     assert newcomer.is_behind
 
 
@@ -245,7 +283,20 @@ def test_what_a_process_is_told_is_read() -> None:
         '{"reread":true,"channel":"c","offset":4,"epoch":"e","groups":["c","f@c"]},'
         '{"frame":{"event":"x","data":2},"channel":"d","groups":["d"]}]'
     )
-    told, reread, direct = items_of(message.encode())
+    [told], [reread], [direct] = runs_of([message.encode()], 1_000)
     assert (bytes(told.frame), told.offset, told.reread) == (b'{"event":"message","data":1}', 3, False)
     assert (reread.reread, reread.offset, reread.groups) == (True, 4, ["c", "f@c"])
     assert (direct.offset, direct.channel) == (0, "d")
+
+
+def said(channel: str, *texts: str) -> bytes:
+    items = [
+        f'{{"frame":"{text}","channel":"{channel}","offset":{len(text)},"groups":["{channel}"]}}' for text in texts
+    ]
+    return f"[{','.join(items)}]".encode()
+
+
+def test_what_is_for_the_same_groups_is_together_until_it_is_too_much() -> None:
+    messages = [said("a", "1", "22"), said("a", "333"), said("b", "1"), said("a", "x" * 90, "y" * 20, "z")]
+    runs = [(run[0].groups, [item.offset for item in run]) for run in runs_of(messages, 100)]
+    assert runs == [(["a"], [1, 2, 3]), (["b"], [1]), (["a"], [90]), (["a"], [20, 1])]

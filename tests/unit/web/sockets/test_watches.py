@@ -10,7 +10,7 @@ from gevent.queue import Queue
 
 from platform.errors import UnknownJob
 from platform.streams.delivery import Position
-from web.sockets.outgoing import Outgoing
+from web.sockets.outgoing import Burst
 from web.sockets.topics import JobTopic, Start
 from web.sockets.watches import Watches
 
@@ -75,8 +75,9 @@ class Ear:
         self.starts: list[Start] = []
         self.restarted: list[str] = []
 
-    def push(self, frame: Outgoing) -> None:
-        self.heard.put(frame.offset)
+    def push(self, burst: Burst) -> None:
+        for frame in burst.frames:
+            self.heard.put(frame.offset)
 
     def restart(self, why: str) -> None:
         self.restarted.append(why)
