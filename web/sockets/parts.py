@@ -14,6 +14,7 @@ from gevent.lock import BoundedSemaphore
 
 from platform.streams.delivery import Position
 from platform.streams.history import Entries, Histories
+from web.sockets.latest import Latest
 
 #: Parts kept at a time, each of 500 entries or a megabyte at most, and for how long after its last use, in seconds.
 MOST_PARTS, KEPT_S = 24, 10.0
@@ -48,11 +49,11 @@ class Parts:
         self._histories = histories
         self._kept: deque[_Part] = deque(maxlen=MOST_PARTS)
         self._reading = BoundedSemaphore(MOST_READING)
+        self._latest = Latest(self._read_now)
 
     def now(self, stream: str) -> Position:
         """Where whoever begins to follow the stream stands."""
-        with self._reading:
-            return self._histories.now(stream)
+        return self._latest.position(stream)
 
     def entries(self, stream: str, since: Position) -> Entries:
         """As ``Histories.entries``. What was read before is never said to be complete: there may be more by now."""
@@ -67,6 +68,10 @@ class Parts:
         before = time.monotonic() - KEPT_S
         if any(part.used_at < before for part in self._kept):
             self._kept = deque((part for part in self._kept if part.used_at >= before), MOST_PARTS)
+
+    def _read_now(self, stream: str) -> Position:
+        with self._reading:
+            return self._histories.now(stream)
 
     def _find(self, stream: str, since: Position) -> Entries | None:
         fitting = [part for part in self._kept if part.stream == stream and part.begin <= since.offset < part.upto]
