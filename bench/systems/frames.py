@@ -35,7 +35,8 @@ def split(data: memoryview, least: int) -> tuple[int, Sequence[tuple[int, bytes]
     """Take a server's whole frames apart: how many texts of ``least`` bytes and more, opcode and payload of every other
     frame, and how many bytes all of them take.
 
-    In one piece, for it runs once for each delivery of a benchmark.
+    In one piece, for it runs once for each delivery of a benchmark; texts of one size, one behind the other,
+    are counted together.
     """
     position = long = 0
     end = len(data)
@@ -50,8 +51,19 @@ def split(data: memoryview, least: int) -> tuple[int, Sequence[tuple[int, bytes]
         if start + size > end:
             break
         if size >= least and data[position] & 0xF == TEXT:
-            long += 1
-        else:
-            others.append((data[position] & 0xF, bytes(data[start : start + size])))
+            alike = _alike(data[position:], start - position, start + size - position)
+            long += alike
+            position += alike * (start + size - position)
+            continue
+        others.append((data[position] & 0xF, bytes(data[start : start + size])))
         position = start + size
     return long, others, position
+
+
+def _alike(data: memoryview, head: int, whole: int) -> int:
+    """How many whole frames begin as the first one does, which says as well where each of them ends."""
+    count = len(data) // whole
+    for offset in range(head if count > 1 else 0):
+        column = bytes(data[offset : count * whole : whole])
+        count -= len(column.lstrip(column[:1]))
+    return count
