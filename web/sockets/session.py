@@ -12,21 +12,21 @@ import gevent
 import msgspec
 
 from platform import store
-from platform.batches.errors import UnknownBatch
 from platform.database import DatabaseUnavailable
-from platform.errors import BrokerUnavailable, UnknownJob
+from platform.errors import BrokerUnavailable
 from platform.routing import rooms
 from web.identity import Caller, caller_from
 from web.sockets import authority
 from web.sockets.calls import Calls
 from web.sockets.connection import Connection
+from web.sockets.followed import Followed
 from web.sockets.outgoing import Burst
 from web.sockets.pace import Pace
 from web.sockets.protocol import answers, messages
 from web.sockets.protocol.closing import CloseCode
 from web.sockets.protocol.frames import text_frame
-from web.sockets.protocol.messages import Ref, Refused, Wish
-from web.sockets.topics import Device, Start, Topic
+from web.sockets.protocol.messages import Ref, Refused
+from web.sockets.topics import Device
 from web.tokens import BadToken
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ MOST_UNREAD = 32
 BURST_S = 4.0
 #: Messages over the pace that are answered by an error before the socket is closed.
 MOST_OVER = 20
-#: Subscriptions of one message answered before others get a turn.
-TURN = 100
 AWAY = (BrokerUnavailable, DatabaseUnavailable, *store.AWAY)
 BINARY = answers.error(Refused("bad_message", "a message is JSON in text, not binary"))
 TOO_FAST = Refused("too_many", "too many messages a second; this one was not heard")
@@ -52,7 +50,7 @@ class Session:
 
     __slots__ = (
         *("_inbox", "_is_busy", "_over", "_pace", "began_at", "caller", "calls", "conn_id", "connection"),
-        *("device", "device_id", "followed", "refs", "server"),
+        *("device", "device_id", "followed", "server"),
     )
 
     def __init__(self, server: Server, connection: Connection):
@@ -61,8 +59,7 @@ class Session:
         self.conn_id = secrets.token_hex(8)
         self.device_id = ""
         self.device: Device | None = None
-        self.followed: dict[str, Topic] = {}
-        self.refs: dict[Ref, str] = {}
+        self.followed = Followed()
         self.calls: Calls | None = None
         self.began_at = time.monotonic()
         self._inbox: deque[str] | None = None
@@ -86,7 +83,7 @@ class Session:
 
     def received_binary(self) -> None:
         if self._is_in_time(""):
-            self._say(BINARY)
+            self.say(BINARY)
 
     def gone(self, code: int | None) -> None:
         self.server.forget(self, code)
@@ -136,7 +133,7 @@ class Session:
         if self._over > MOST_OVER:
             self.connection.close(CloseCode.TOO_MANY, "too many messages a second")
         else:
-            self._say(answers.error(TOO_FAST, messages.ref_of(text)))
+            self.say(answers.error(TOO_FAST, messages.ref_of(text)))
         return False
 
     def _work(self) -> None:
@@ -161,11 +158,11 @@ class Session:
             ref = getattr(message, "ref", None)
             self._handler(message)(self, message)
         except messages.BadMessage as exc:
-            self._say(answers.error(exc, exc.ref))
+            self.say(answers.error(exc, exc.ref))
         except Refused as exc:
-            self._say(answers.error(exc, ref))
+            self.say(answers.error(exc, ref))
         except AWAY as exc:
-            self._say(answers.error(Refused("unavailable", f"{exc}"), ref))
+            self.say(answers.error(Refused("unavailable", f"{exc}"), ref))
 
     def _handler(self, message: messages.Message) -> Any:
         if self.caller is None and not isinstance(message, messages.Auth | messages.Ping):
@@ -198,60 +195,19 @@ class Session:
         self.device_id = caller.device_id or f"device-{self.conn_id}"
         if self.connection.is_open:  # nobody would forget one that is gone already
             self.server.admit(self)
-        self._say(answers.Connected(self.conn_id, self.device_id, _who(caller)).encoded())
+        self.say(answers.Connected(self.conn_id, self.device_id, _who(caller)).encoded())
 
     def _subscribe(self, message: messages.Subscribe) -> None:
-        self._follow(message.wish)
+        self.followed.follow(self, message.wish)
 
     def _resume(self, message: messages.Resume) -> None:
-        for number, wish in enumerate(message.subscriptions):
-            if not self.connection.is_open:
-                return  # nobody is there to be told
-            try:
-                self._check_count(number)  # each one costs a look at the store, whatever becomes of it
-                self._follow(wish)
-            except Refused as exc:
-                self._say(answers.error(exc, wish.ref))
-            if number % TURN == TURN - 1:
-                gevent.sleep(0)
-        self._say(answers.Resumed(len(self.followed), message.ref).encoded())
-
-    def _follow(self, wish: Wish) -> None:
-        topic = authority.topic_of(self.known_caller, wish)
-        self._drop(topic.told)
-        self._check_count(len(self.followed))
-        self.followed[topic.told] = topic
-        if wish.ref is not None:
-            self.refs[wish.ref] = topic.told
-
-        def started(start: Start) -> None:
-            epoch, offset = start.position.epoch, start.position.offset
-            self._say(answers.Subscribed(topic.told, epoch, offset, start.recovered, wish.ref).encoded())
-
-        try:
-            self.server.follow(self, topic, wish.since, started)
-        except BaseException as exc:
-            self._drop(topic.told)
-            raise _as_refused(exc) from exc
-        if not self.connection.is_open:
-            self._drop(topic.told)
-
-    def _check_count(self, others: int) -> None:
-        """Whether there may be one beside so many. Raises Refused."""
-        most = self.server.config.socket_subscriptions
-        if others >= most:
-            raise Refused("too_many", f"a socket follows at most {most} channels, and resumes as many in one message")
+        self.followed.follow_all(self, message.subscriptions)
+        if self.connection.is_open:
+            self.say(answers.Resumed(len(self.followed), message.ref).encoded())
 
     def _unsubscribe(self, message: messages.Unsubscribe) -> None:
-        wish = message.wish
-        if any((wish.channel, wish.room, wish.job, wish.batch)):
-            told = authority.told_of(self.known_caller, wish)
-        else:
-            told = self.refs.get(message.ref, "") if message.ref is not None else ""
-        if told not in self.followed:
-            raise Refused("not_subscribed", "nothing is followed under that name; say its ref or what it is")
-        self._drop(told)
-        self._say(answers.Unsubscribed(told, message.ref).encoded())
+        told = self.followed.leave(self, message)
+        self.say(answers.Unsubscribed(told, message.ref).encoded())
 
     def _publish(self, message: messages.Publish) -> None:
         room = authority.room_of(self.known_caller, message.room)
@@ -264,15 +220,15 @@ class Session:
         except rooms.DeepMessage as exc:
             raise Refused("bad_message", str(exc)) from exc
         if message.ref is not None:
-            self._say(answers.Published(room.told, position.epoch, position.offset, message.ref).encoded())
+            self.say(answers.Published(room.told, position.epoch, position.offset, message.ref).encoded())
 
     def _call(self, message: messages.Call) -> None:
         if self.calls is None:
-            self.calls = Calls(self._say)
+            self.calls = Calls(self.say)
         self.calls.begin(self.known_caller, message)
 
     def _ping(self, message: messages.Ping) -> None:
-        self._say(answers.Pong(message.ref).encoded())
+        self.say(answers.Pong(message.ref).encoded())
 
     def _refresh(self, message: messages.Refresh) -> None:
         caller, before = self._caller(message.token), self.known_caller
@@ -284,22 +240,16 @@ class Session:
             )
         if self.connection.is_open:
             self.server.recognise(self, caller)
-        self._say(answers.Refreshed(_moment(caller), message.ref).encoded())
+        self.say(answers.Refreshed(_moment(caller), message.ref).encoded())
 
     # -- plumbing
 
-    def _say(self, text: bytes) -> None:
+    def say(self, text: bytes) -> None:
+        """Tell the client."""
         self.connection.send(text_frame(text))
 
-    def _drop(self, told: str) -> None:
-        topic = self.followed.pop(told, None)
-        if topic is not None:
-            self.server.leave(self, topic)
-            self.refs = {ref: channel for ref, channel in self.refs.items() if channel != told}
-
     def _let_go(self) -> None:
-        for told in list(self.followed):
-            self._drop(told)
+        self.followed.clear(self)
         if self.device is not None:
             self.server.leave(self, self.device)
         if self.calls is not None:
@@ -334,9 +284,3 @@ def _may(caller: Caller) -> tuple[Any, ...]:
 
 def _moment(caller: Caller) -> str | None:
     return caller.expires_at.isoformat().replace("+00:00", "Z") if caller.expires_at else None
-
-
-def _as_refused(exc: BaseException) -> BaseException:
-    if isinstance(exc, UnknownJob | UnknownBatch):
-        return Refused("not_found", str(exc))
-    return exc

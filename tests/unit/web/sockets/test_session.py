@@ -10,8 +10,9 @@ import pytest
 
 from platform.streams.delivery import Position
 from web.identity import Caller
+from web.sockets.followed import TURN
 from web.sockets.protocol.messages import Resume, Wish
-from web.sockets.session import TURN, Session
+from web.sockets.session import Session
 from web.sockets.topics import Start, Topic
 
 MOST = 8
