@@ -84,7 +84,7 @@ class Audience:
         self.held: list[Item] | None = None
         self.certain = 0
         self._everybody: tuple[Follower, ...] | None = None
-        self._left: set[Follower] = set()  # since it was begun to tell what is told now
+        self._left: set[Follower] | None = None  # since it was begun to tell what is told now
 
     @property
     def is_empty(self) -> bool:
@@ -111,7 +111,8 @@ class Audience:
     def leave(self, follower: Follower) -> None:
         self.newcomers.pop(follower, None)
         self.followers.discard(follower)
-        self._left.add(follower)
+        if self._left is not None:
+            self._left.add(follower)
         self._everybody = None
 
     def tell(self, frames: Sequence[Outgoing]) -> None:
@@ -125,19 +126,20 @@ class Audience:
         everybody = self._everybody
         if everybody is None:
             self._everybody = everybody = tuple(self.followers)
-        self._left.clear()
-        newcomers = self._caught_up(fresh)
-        self._push(everybody, Burst(fresh))
-        for followers, burst in newcomers:
-            gevent.sleep(0)
-            self._push(followers, burst)
+        self._left = set()
+        try:
+            self._push([(everybody, Burst(fresh)), *self._caught_up(fresh)], self._left)
+        finally:
+            self._left = None
 
-    def _push(self, followers: Sequence[Follower], burst: Burst) -> None:
-        for number, follower in enumerate(followers, 1):
-            if follower not in self._left:  # it may be back, and then knows this already
-                follower.push(burst)
-            if number % TURN == 0:
-                gevent.sleep(0)
+    def _push(self, told: Iterable[tuple[Sequence[Follower], Burst]], left: set[Follower]) -> None:
+        number = 0
+        for followers, burst in told:
+            for number, follower in enumerate(followers, number + 1):  # noqa: B020 - it goes on from where it was
+                if follower not in left:  # who left may be back, and then knows this already
+                    follower.push(burst)
+                if number % TURN == 0:
+                    gevent.sleep(0)
 
     def _fresh(self, frames: Sequence[Outgoing]) -> list[Outgoing]:
         fresh = []
@@ -157,13 +159,14 @@ class Audience:
                 newcomer.keep(frames)
             else:
                 by_floor.setdefault(newcomer.floor, []).append(follower)
-        found = []
+        found: dict[int, tuple[list[Follower], Burst]] = {}  # of those beyond some floor as many are the same ones
         for floor, followers in by_floor.items():
-            if beyond := _beyond(floor, frames):
-                found.append((followers, Burst(beyond)))
+            beyond = frames if floor < frames[0].offset else _beyond(floor, frames)
+            if beyond:
+                found.setdefault(len(beyond), ([], Burst(beyond)))[0].extend(followers)
                 if self.offset > floor:
                     self._promote(followers)
-        return found
+        return list(found.values())
 
     def _promote(self, caught_up: Iterable[Follower]) -> None:
         for follower in caught_up:
@@ -198,7 +201,7 @@ class Audience:
         return outgoing(event.frame(kind), topic.told, offset) if kind else None
 
 
-def _beyond(offset: int, frames: Iterable[Outgoing]) -> list[Outgoing]:
+def _beyond(offset: int, frames: Iterable[Outgoing]) -> Sequence[Outgoing]:
     """Frames later than that, and those that have no place."""
     return [frame for frame in frames if frame.offset > offset or not frame.offset]
 

@@ -235,12 +235,20 @@ class Connection:
             if self._writer is None:
                 self._writer = gevent.get_hub().loop.io(self._sock.fileno(), WRITE)
             self._writer.start(self._write)
-        elif self._out_bytes - len(self._out[0]) > self._limits.queue_bytes and self._sent_code is None:
-            # Not counted is the frame that is being taken: one that is larger by itself makes nobody slow.
-            self.cut(CloseCode.TOO_SLOW, "too much waited to be taken")
+        elif self._is_full and self._sent_code is None:
+            self._write()  # much came at once: the peer may have taken some of it, and nobody has looked
+            if self._is_full:
+                self.cut(CloseCode.TOO_SLOW, "too much waited to be taken")
+            else:
+                self.send(rest)
             return
         self._out.append(rest)
         self._out_bytes += len(rest)
+
+    @property
+    def _is_full(self) -> bool:
+        """Not counting the frame that is being taken: one that is larger by itself makes nobody slow."""
+        return self._out is not None and self._out_bytes - len(self._out[0]) > self._limits.queue_bytes
 
     def _write(self) -> None:
         out = self._out

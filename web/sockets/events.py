@@ -197,6 +197,7 @@ class _Reader:
     # -- a follower
 
     def push(self, burst: Burst) -> None:
+        self._server.frames += len(burst.frames)
         for frame in burst.frames:
             if not self._is_over:
                 self._push(frame)
@@ -278,6 +279,8 @@ class _Reader:
         return started
 
     def _put(self, chunk: bytes) -> None:
+        if self._is_over:  # what came before this may have found no room: its id must not be passed over
+            return
         if self._bytes > self._server.limits.queue_bytes:
             self._end()
             return

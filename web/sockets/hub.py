@@ -22,7 +22,6 @@ from platform.streams.history import LAST, Histories, position_of
 from web.sockets.audience import Audience, Follower, Item, runs_of
 from web.sockets.feed import Feed, FeedLost
 from web.sockets.membership import Membership
-from web.sockets.metrics import FRAMES
 from web.sockets.outgoing import BURST_CHARS, Outgoing, bursts
 from web.sockets.parts import Parts
 from web.sockets.topics import Device, Start, Streamed
@@ -60,8 +59,8 @@ class Hub:
         self.membership = Membership(registry)
         self.feed = Feed(config, self._clock_us, self._take)
         self._client = kept.client
-        # Whoever reads history has room for one more, when half of what may wait for it does.
-        self._burst = min(BURST_CHARS, config.socket_queue_bytes // 4)
+        # Whoever reads history has room for one more when half of what may wait for it does, whatever the characters.
+        self._burst = min(BURST_CHARS, config.socket_queue_bytes // 16)
         self._audiences: dict[str, dict[str, Audience]] = defaultdict(dict)  # group's key: told channel
         self._by_stream: dict[str, set[Audience]] = defaultdict(set)
         self._epochs: dict[str, str] = {}  # of the streams that are followed here
@@ -88,9 +87,11 @@ class Hub:
                 upto = self._begin_now(topic, started)
             else:
                 upto = self._begin_since(follower, audience, place, started)
-            while newcomer.is_behind:  # more was told meanwhile than is kept for it
+            follower.wait_until_taken()  # there is to be room for what is kept for it
+            while newcomer.is_behind:  # more was told meanwhile than that may be
                 newcomer.begin_again()
                 upto = self._read_on(follower, audience, upto)
+                follower.wait_until_taken()
         except BaseException:
             self.leave(follower, topic)
             raise
@@ -191,7 +192,6 @@ class Hub:
             if told not in frames:
                 frames[told] = [item.told_as(told) for item in run]
             audience.tell(frames[told])
-            FRAMES.inc(len(audience.followers) * len(run))
 
     def _reread(self, item: Item) -> None:
         """They joined after the entry was routed: whether it is for them nobody has looked."""
@@ -258,6 +258,7 @@ class Hub:
             unheard = [audience.frame_of(offset, fields) for offset, fields in read.kept if offset > audience.offset]
             for burst in bursts([frame for frame in unheard if frame is not None], self._burst):
                 audience.tell(burst.frames)
+            gevent.sleep(0)
         return read.position, read.is_complete
 
     def _is_known(self, stream: str, epoch: str) -> bool:

@@ -30,9 +30,11 @@ class Latest:
         return position
 
     def _answer_all(self, stream: str) -> None:
-        while (answer := self._asked.pop(stream, None)) is not None:
-            try:
-                answer.set(self._read(stream))
-            except Exception as exc:  # noqa: BLE001 - it is theirs, and each of them is told
-                answer.set_exception(exc)
-        self._busy.discard(stream)
+        try:
+            while (answer := self._asked.pop(stream, None)) is not None:
+                try:
+                    answer.set(self._read(stream))
+                except BaseException as exc:  # noqa: BLE001 - it is theirs, and each of them is told
+                    answer.set_exception(exc)
+        finally:
+            self._busy.discard(stream)

@@ -67,6 +67,8 @@ class Server:
         self.sessions: set[Session] = set()
         #: Readers of server-sent events, who count as sockets do, and of whom there may be fewer.
         self.readers: set[Any] = set()
+        #: Of data, given to sessions and readers since that was counted last.
+        self.frames = 0
         self._pace = Pace(config.socket_connects_per_s, max(1.0, config.socket_connects_per_s))
         self._by_credential: dict[str, set[Any]] = defaultdict(set)
         #: What was revoked lately: when, in ms by the store's clock, and when that was heard here.
@@ -178,6 +180,7 @@ class Server:
             self.hub.close()
         except BrokerUnavailable:
             log.debug("the registry was not told; it finds out by itself")
+        self._measure()
         self._drained.set()
 
     @property
@@ -199,6 +202,8 @@ class Server:
             self._measure()
 
     def _measure(self) -> None:
+        metrics.FRAMES.inc(self.frames)
+        self.frames = 0
         metrics.OPEN.set(len(self.sessions))
         metrics.READERS.set(len(self.readers))
         metrics.FOLLOWED.set(self.hub.topics + len(self.watches))

@@ -93,6 +93,7 @@ class Session:
     # -- a follower
 
     def push(self, burst: Burst) -> None:
+        self.server.frames += len(burst.frames)
         self.connection.send(burst.bytes)
 
     def restart(self, why: str) -> None:

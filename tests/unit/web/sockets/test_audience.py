@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import gevent
@@ -23,11 +24,13 @@ class Ear:
     def __init__(self) -> None:
         self.frames: list[Outgoing] = []
         self.pushed: list[int] = []
+        self.bursts: list[Burst] = []
         self.restarted: list[str] = []
 
     def push(self, burst: Burst) -> None:
         self.frames += burst.frames
         self.pushed.append(len(burst.frames))
+        self.bursts.append(burst)
 
     def restart(self, why: str) -> None:
         self.restarted.append(why)
@@ -117,6 +120,31 @@ def test_what_is_told_together_is_pushed_together_and_each_hears_what_it_does_no
     assert reads.heard == [3, 4]
     assert ears[0].pushed == [2, 2]
     assert set(room.newcomers) == {ears[4], ears[9]}
+
+
+def test_newcomers_from_anywhere_before_are_given_the_same_piece(
+    room: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[float] = []
+    monkeypatch.setattr(gevent, "sleep", turns.append)
+    ears = [Ear() for _ in range(audience.TURN - 1)]
+    for floor, ear in enumerate(ears, 1):
+        room.enter(ear)
+        room.admit(ear, floor)
+    room.tell([frame(1_000), frame(1_001)])
+    assert [ear.heard for ear in ears] == [[1_000, 1_001]] * len(ears)
+    assert len({id(burst) for ear in ears for burst in ear.bursts}) == 1
+    assert not turns, "each of them waited for its turn"
+
+
+def test_who_left_is_kept_by_nobody(room: Audience) -> None:
+    ear = Ear()
+    gone = weakref.ref(ear)
+    room.add(ear)
+    tell(room, 1)
+    room.leave(ear)
+    del ear
+    assert gone() is None
 
 
 def test_who_left_while_it_is_told_and_came_again_hears_it_once(

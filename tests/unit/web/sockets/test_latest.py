@@ -15,14 +15,14 @@ class Store:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.may_answer = Event()
-        self.is_away = False
+        self.failure: BaseException | None = None
 
     def read(self, stream: str) -> Position:
         self.asked.append(stream)
         position = Position("e", len(self.asked))
         self.may_answer.wait(5)
-        if self.is_away:
-            raise BrokerUnavailable("gone")
+        if self.failure is not None:
+            raise self.failure
         return position
 
 
@@ -64,11 +64,12 @@ def test_streams_do_not_wait_for_each_other(store: Store) -> None:
     assert offsets(asked) == [1, 2]
 
 
-def test_all_are_told_that_the_store_is_away_and_the_next_asks_again(store: Store) -> None:
-    latest, store.is_away = Latest(store.read), True
+@pytest.mark.parametrize("failure", [BrokerUnavailable("gone"), gevent.Timeout(1)])
+def test_all_are_told_that_it_cannot_be_read_and_the_next_asks_again(store: Store, failure: BaseException) -> None:
+    latest, store.failure = Latest(store.read), failure
     asked = asking(latest, "room", "room")
     store.may_answer.set()
     gevent.joinall(asked, timeout=5)
-    assert [type(greenlet.exception) for greenlet in asked] == [BrokerUnavailable] * 2
-    store.is_away = False
+    assert [greenlet.exception for greenlet in asked] == [failure] * 2
+    store.failure = None
     assert latest.position("room").offset == 2
