@@ -277,7 +277,7 @@ def celery(platform_settings: dict[str, object]) -> Callable[..., subprocess.Com
 
     def run(*args: str, stdin: str = "", **more_settings: object) -> subprocess.CompletedProcess[str]:
         env = processes.environment(platform_settings | more_settings)
-        return processes.run(processes.script("celery"), "-A", "platform", *args, env=env, stdin=stdin)
+        return processes.celery(*args, env=env, stdin=stdin)
 
     return run
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import TracebackType
 
 import httpx2
 
+from tests.forking import Forked
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,9 @@ READY_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 20.0
 #: Celery's look for other workers, one second at each start, and their chatter: nothing of the platform's needs it.
 ALONE = ("--without-mingle", "--without-gossip")
+
+
+Finished = subprocess.CompletedProcess[str]
 
 
 def script(name: str) -> str:
@@ -43,7 +48,7 @@ def environment(settings: Mapping[str, object] | None = None) -> dict[str, str]:
 
 def run(
     *command: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout_s: float = 120, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
+) -> Finished:
     """Run a command to its end and return it, whatever its exit code; standard output and error apart."""
     return subprocess.run(
         [str(part) for part in command],
@@ -64,6 +69,27 @@ def succeed(*command: object, cwd: Path = ROOT, env: Mapping[str, str] | None = 
     return done.stdout
 
 
+def celery(*arguments: str, env: Mapping[str, str], stdin: str = "", timeout_s: float = 120) -> Finished:
+    """Run ``celery -A platform …`` to its end, as ``run`` does; it is forked from a process with its libraries."""
+    command = [script("celery"), "-A", "platform", *arguments]
+    with (
+        tempfile.TemporaryFile("w+") as given,
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+    ):
+        given.write(stdin)
+        given.seek(0)
+        forked = Forked(command, ROOT, env, (given, out, err))
+        try:
+            code = forked.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            forked.kill()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, code, out.read(), err.read())
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -76,9 +102,12 @@ class Program:
     def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path = ROOT):
         self.log = log
         self.env = dict(env)
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                command, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        self.process = self._start(command, cwd)
+
+    def _start(self, command: Sequence[str], cwd: Path) -> subprocess.Popen[bytes] | Forked:
+        with self.log.open("ab") as out, open(os.devnull) as nothing:
+            return subprocess.Popen(
+                command, cwd=cwd, env=self.env, stdin=nothing, stdout=out, stderr=out, start_new_session=True
             )
 
     @property
@@ -125,7 +154,7 @@ class Program:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
         self.kill_group()
-        return self.process.returncode
+        return self.process.wait()
 
     def __enter__(self) -> Program:
         return self
@@ -136,7 +165,15 @@ class Program:
         self.stop()
 
 
-class Worker(Program):
+class _Forked(Program):
+    """A script that is forked from a process with its libraries."""
+
+    def _start(self, command: Sequence[str], cwd: Path) -> Forked:
+        with self.log.open("ab") as out, open(os.devnull) as nothing:
+            return Forked(command, cwd, self.env, (nothing, out, out), is_session=True)
+
+
+class Worker(_Forked):
     """A real ``celery -A platform worker``."""
 
     def __init__(self, args: Sequence[str], log: Path, env: Mapping[str, str]):
@@ -146,7 +183,7 @@ class Worker(Program):
         self.wait_for("ready.")
 
 
-class Beat(Program):
+class Beat(_Forked):
     """A real ``celery -A platform beat``."""
 
     def __init__(self, args: Sequence[str], log: Path, env: Mapping[str, str]):

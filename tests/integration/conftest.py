@@ -61,7 +61,7 @@ class Shop:
         return web
 
     def celery(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return processes.run(processes.script("celery"), "-A", "platform", *args, env=self.env, stdin=stdin)
+        return processes.celery(*args, env=self.env, stdin=stdin)
 
     def caller(self, web: processes.Web, role: str = "user", app_id: str | None = None) -> httpx2.Client:
         """A client that sends the API key of a new user with that role, of the settings' tenant if none is named."""

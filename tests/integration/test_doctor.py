@@ -45,7 +45,7 @@ def doctor(data_dir: Path) -> Any:
     def run(*args: str, folder: Path | None = None, **values: object) -> subprocess.CompletedProcess[str]:
         env = processes.environment({"data_dir": data_dir} | values)
         env |= {"PYTHONPATH": str(folder)} if folder else {}
-        return processes.run(processes.script("celery"), "-A", "platform", "doctor", *args, env=env)
+        return processes.celery("doctor", *args, env=env)
 
     yield run
     server.stop(data_dir)

@@ -324,5 +324,5 @@ def test_a_terminal_wants_ids_or_a_filter(shop: Shop, letters: DeadLetters, argu
 
 def test_a_terminal_says_in_a_sentence_that_the_store_is_away(shop: Shop) -> None:
     away = processes.environment(shop.settings | {"redis_url": "redis://127.0.0.1:1/0"})
-    done = processes.run(processes.script("celery"), "-A", "platform", "dlq", "ls", env=away)
+    done = processes.celery("dlq", "ls", env=away)
     assert (done.returncode, done.stderr.startswith("Error: the record store did not answer")) == (1, True)

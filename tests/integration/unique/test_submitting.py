@@ -133,7 +133,7 @@ def test_a_terminal_is_told_in_a_sentence(celery: Callable, folder: str, platfor
 
     def submit(task: str) -> tuple[int, str, str]:
         command = ("jobs", "submit", task, "-a", json.dumps([folder]))
-        ran = processes.run(processes.script("celery"), "-A", "platform", *command, env=env)
+        ran = processes.celery(*command, env=env)
         return ran.returncode, ran.stdout.strip(), ran.stderr.strip()
 
     first, second = submit("singles.done"), submit("singles.done")
