@@ -50,6 +50,9 @@ def test_a_frozen_server_is_503_in_time_and_nothing_was_enqueued(shop: Shop, ann
         began = time.monotonic()
         assert ann.get("/queues").status_code == 503
         assert time.monotonic() - began < 2
+        began = time.monotonic()
+        assert ann.get("/events", params={"room": "lobby"}).status_code == 503
+        assert time.monotonic() - began < 2
         assert (ann.get("/health").status_code, ann.get("/ready").status_code) == (200, 503)
         assert time.monotonic() - began < 8
     assert eventually(lambda: ann.get("/ready").status_code == 200)

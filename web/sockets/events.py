@@ -20,7 +20,7 @@ from flask import Response, g, request
 from gevent.event import Event
 from pydantic import BaseModel, ConfigDict, Field
 
-from platform import serialization
+from platform import serialization, store
 from platform.streams.history import LAST, BadPosition, position_of
 from web.identity import Caller
 from web.problems import Problem
@@ -91,6 +91,7 @@ def events(query: EventsQuery) -> Any:
     topics = [_topic(wish) for wish in wishes]
     places = _places(request.headers.get("Last-Event-ID") or query.since, len(topics))
     _check_places(topics, places)
+    store.insist(store.client().ping, 0)  # once 200 is said it cannot be taken back
     sock = request.environ.get("gunicorn.socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
