@@ -40,7 +40,6 @@ LIBRARIES = (
     *("rich.console", "rich.table", "sqlalchemy.orm", "tornado.auth", "tornado.web", "yaml"),
 )
 REQUEST_BYTES = 1 << 20
-START_TIMEOUT_S = 60.0
 
 
 class Forked:
@@ -123,28 +122,26 @@ def _start() -> str:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PLATFORM_", "CELERY_", "PYTHON"))}
     command = [sys.executable, "-P", __file__, path]
     server = subprocess.Popen(command, cwd=folder, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    atexit.register(_stop, server, folder)
+    atexit.register(_stop, server)
     assert server.stdout is not None
     with server.stdout as said:
         assert said.readline() == b"ready\n", "the process that forks did not start"
     return path
 
 
-def _stop(server: subprocess.Popen[bytes], folder: str) -> None:
+def _stop(server: subprocess.Popen[bytes]) -> None:
     assert server.stdin is not None
     server.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         server.wait(5)
     server.kill()
-    Path(folder, "socket").unlink(missing_ok=True)
-    Path(folder).rmdir()
 
 
 # -- the server
 
 
 def serve(path: str) -> None:
-    """Until standard input ends."""
+    """Until standard input ends; then the folder of the socket is removed."""
     for name in LIBRARIES:
         import_module(name)
     assert "tasks" not in sys.modules
@@ -161,6 +158,8 @@ def serve(path: str) -> None:
             listener.close()
             _answer(connection)
         connection.close()
+    os.unlink(path)
+    os.rmdir(Path(path).parent)
 
 
 def _answer(connection: socket.socket) -> NoReturn:
