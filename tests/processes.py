@@ -69,7 +69,9 @@ def succeed(*command: object, cwd: Path = ROOT, env: Mapping[str, str] | None = 
     return done.stdout
 
 
-def celery(*arguments: str, env: Mapping[str, str], stdin: str = "", timeout_s: float = 120) -> Finished:
+def celery(
+    *arguments: str, env: Mapping[str, str], stdin: str = "", cwd: Path = ROOT, timeout_s: float = 120
+) -> Finished:
     """Run ``celery -A platform …`` to its end, as ``run`` does; it is forked from a process with its libraries."""
     command = [script("celery"), "-A", "platform", *arguments]
     with (
@@ -79,7 +81,7 @@ def celery(*arguments: str, env: Mapping[str, str], stdin: str = "", timeout_s: 
     ):
         given.write(stdin)
         given.seek(0)
-        forked = Forked(command, ROOT, env, (given, out, err))
+        forked = Forked(command, cwd, env, (given, out, err))
         try:
             code = forked.wait(timeout_s)
         except subprocess.TimeoutExpired:

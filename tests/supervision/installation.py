@@ -67,8 +67,7 @@ class Installation:
     def celery(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a command to its end in the installation's folder."""
         more = {f"PLATFORM_{name.upper()}": str(value) for name, value in settings.items()}
-        command = [processes.script("celery"), "-A", "platform", *arguments]
-        return processes.run(*command, cwd=self.folder, env=self.env | more)
+        return processes.celery(*arguments, cwd=self.folder, env=self.env | more)
 
     def services(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.celery("services", *arguments)
