@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.commands.output import print_json, reporting_errors
+from tasks.commands.output import json_option, print_json, reporting_errors
 
 if TYPE_CHECKING:
     from deploy.supervision.selection import Selection
     from deploy.supervision.status import Service
 
 NAME = click.argument("name", required=False)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+JSON = json_option("Print a JSON list.")
 
 
 @click.command()
@@ -72,7 +72,7 @@ def start(context: click.Context, name: str | None, as_json: bool) -> None:
     except NotRunning:
         if name:
             raise
-        _up(context, detach=True)
+        _up(context, detach=True, as_json=as_json)
         return
     lifecycle.start_some(selection.client, selection.names, selection.settings)
     _show(selection.services(), as_json)
@@ -85,6 +85,7 @@ def start(context: click.Context, name: str | None, as_json: bool) -> None:
 def stop(name: str | None, as_json: bool) -> None:
     """Stop one service, or everything and the supervisor too; running jobs may end."""
     from deploy.supervision import foreground, lifecycle
+    from deploy.supervision.screen import Screen
     from platform.settings import settings
 
     if name:
@@ -92,7 +93,7 @@ def stop(name: str | None, as_json: bool) -> None:
         lifecycle.stop_some(selection.client, selection.names, selection.settings)
         _show(selection.services(), as_json)
     else:
-        foreground.stop_everything(settings(), quiet=as_json)
+        foreground.stop_everything(settings(), Screen(quiet=as_json))
         if as_json:
             print_json([])
 
@@ -142,10 +143,15 @@ def logs(name: str | None, as_json: bool, follow: bool, lines: int) -> None:
         logbook.show(settings(), name, lines=lines, follow=follow, as_json=as_json)
 
 
-def _up(context: click.Context, detach: bool) -> None:
+def _up(context: click.Context, detach: bool, as_json: bool = False) -> None:
+    """With ``as_json``, which goes with ``detach``, what people watch is on stderr."""
     from deploy.supervision import foreground
+    from deploy.supervision.screen import Screen
 
-    if not foreground.run(context.obj.app, detach):
+    went_well = foreground.run(context.obj.app, detach, Screen(err=as_json))
+    if as_json:
+        _show(_running(None).services(), as_json)
+    if not went_well:
         raise click.exceptions.Exit(1)
 
 

@@ -15,13 +15,13 @@ from deploy.supervision.watch import StopRequest, Watch
 from platform.settings import Settings, settings
 
 
-def run(app: Any, detach: bool) -> bool:
+def run(app: Any, detach: bool, screen: Screen) -> bool:
     """Run everything; whether all went well.
 
     Detached it returns once everything is ready, or has failed to be; what does run then stays.
     Otherwise it returns after a signal, or after somebody else's ``services stop``, and nothing is left.
     """
-    config, screen = settings(), Screen()
+    config = settings()
     stop = StopRequest(config)
     with stop.listening():
         wanted = lifecycle.begin(config)
@@ -34,13 +34,12 @@ def run(app: Any, detach: bool) -> bool:
                 _stay(config, wanted, screen, stop)
         finally:
             with suppress(NotRunning):
-                stop_everything(config)
+                stop_everything(config, screen)
     return True
 
 
-def stop_everything(config: Settings, quiet: bool = False) -> None:
+def stop_everything(config: Settings, screen: Screen) -> None:
     """Stop what runs, and show it. Raises NotRunning."""
-    screen = Screen(quiet)
     screen.stop(lifecycle.stop_everything(config))
     screen.say("Everything is stopped.")
 
@@ -65,7 +64,7 @@ def _stay(config: Settings, wanted: list[Program], screen: Screen, stop: StopReq
 def _give_up(config: Settings, screen: Screen, stop: StopRequest) -> bool:
     """A detached start that failed leaves the rest running; one that was interrupted leaves nothing."""
     if stop:
-        stop_everything(config)
+        stop_everything(config, screen)
     else:
         screen.say("\nNot everything is ready; it is tried again until `celery -A platform services stop`.", BAD)
     return False

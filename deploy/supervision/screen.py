@@ -27,11 +27,12 @@ Show = Callable[[str], None]
 
 
 class Screen:
-    """Prints to standard output; off a terminal without colours, and no line is cut or folded."""
+    """Prints to standard output, or to standard error; off a terminal without colours, and no line is cut or folded."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        width = None if sys.stdout.isatty() else PIPE_WIDTH
-        self.console = Console(file=sys.stdout, width=width, quiet=quiet, markup=False, highlight=False, emoji=False)
+    def __init__(self, quiet: bool = False, err: bool = False) -> None:
+        out = sys.stderr if err else sys.stdout
+        width = None if out.isatty() else PIPE_WIDTH
+        self.console = Console(file=out, width=width, quiet=quiet, markup=False, highlight=False, emoji=False)
 
     def say(self, words: str = "", style: str = "") -> None:
         self.console.print(Text(words, style))

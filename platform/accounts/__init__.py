@@ -13,13 +13,23 @@ from platform.accounts.account import (
     WeakPassword,
     roles_within,
 )
-from platform.accounts.keys import KeyRecord, add_key, find_by_key, is_active_key, list_keys, public_id_of, revoke_key
+from platform.accounts.keys import (
+    KeyRecord,
+    add_key,
+    find_by_key,
+    get_key,
+    is_active_key,
+    list_keys,
+    public_id_of,
+    revoke_key,
+)
 from platform.accounts.recent import RecentAnswers
 from platform.accounts.users import (
     UserRecord,
     add_user,
     disable_user,
     find_account,
+    get_user,
     list_users,
     verify_password,
 )
@@ -40,6 +50,8 @@ __all__ = [
     "disable_user",
     "find_account",
     "find_by_key",
+    "get_key",
+    "get_user",
     "is_active_key",
     "list_keys",
     "list_users",

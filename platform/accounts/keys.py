@@ -69,6 +69,15 @@ def list_keys(email: str | None = None) -> list[KeyRecord]:
         return [_record(key) for key in session.scalars(query)]
 
 
+def get_key(public_id: str) -> KeyRecord:
+    """Also a revoked one. Raises UnknownKey."""
+    with reading() as session:
+        key = session.get(ApiKey, public_id)
+        if key is None:
+            raise UnknownKey(public_id)
+        return _record(key)
+
+
 def revoke_key(public_id: str) -> None:
     """End a key and the sockets opened with it, everywhere within 5 s. Repeating it keeps the first time.
 

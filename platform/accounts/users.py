@@ -58,7 +58,16 @@ def list_users() -> list[UserRecord]:
     """All users, disabled ones too, by e-mail address."""
     with reading() as session:
         users = session.scalars(select(User).order_by(User.email))
-        return [UserRecord(user.account(), user.created_at, user.disabled_at) for user in users]
+        return [_record(user) for user in users]
+
+
+def get_user(email: str) -> UserRecord:
+    """Also a disabled one. Raises UnknownUser."""
+    with reading() as session:
+        user = session.scalar(_by_email(normal_email(email)))
+        if user is None:
+            raise UnknownUser(normal_email(email))
+        return _record(user)
 
 
 def disable_user(email: str) -> Account:
@@ -113,6 +122,10 @@ def _replace_hash(user: User, password_hash: str) -> None:
         kept = session.get(User, user.id)
         if kept is not None and kept.password_hash == user.password_hash:  # nobody changed the password meanwhile
             kept.password_hash = password_hash
+
+
+def _record(user: User) -> UserRecord:
+    return UserRecord(user.account(), user.created_at, user.disabled_at)
 
 
 def _by_email(normal: str) -> Select[User]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 COLUMNS = ["Worker", "State", "Slot", "Host", "Pid", "Runs as", "Since", "Done", "Errors", "Last run", "Fence"]
 #: What a narrow terminal does without, the first named first.
@@ -32,7 +32,7 @@ def new(name: str) -> None:
 
 
 @batch.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(as_json: bool) -> None:
     """List workers, and who is at work.
@@ -48,27 +48,39 @@ def list_(as_json: bool) -> None:
 
 @batch.command()
 @click.argument("name")
+@json_option("Print the worker as JSON.")
 @reporting_errors()
-def start(name: str) -> None:
+def start(name: str, as_json: bool) -> None:
     """Let a worker be at work again, wherever it is run."""
     from platform.celery import app
     from platform.polling import keeping
 
     keeping.start(app.load_everything(), name)
-    click.echo(f"{name} may be at work")
+    if as_json:
+        _print_one(name)
+    else:
+        click.echo(f"{name} may be at work")
 
 
 @batch.command()
 @click.argument("name")
+@json_option("Print the worker as JSON.")
 @reporting_errors()
-def stop(name: str) -> None:
+def stop(name: str, as_json: bool) -> None:
     """Let nobody begin another batch of a worker, whatever restarts, until it is started; the one under way ends."""
     from platform.celery import app
     from platform.polling import keeping
 
     app.load_everything()
     keeping.stop(name)
-    click.echo(f"{name} is stopped; `batch start {name}` lets it go on")
+    if as_json:
+        _print_one(name)
+    else:
+        click.echo(f"{name} is stopped; `batch start {name}` lets it go on")
+
+
+def _print_one(name: str) -> None:
+    print_json(next(worker for worker in _fleet().workers() if worker["name"] == name))
 
 
 def _fleet() -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 if TYPE_CHECKING:
     from platform.batches.record import Batch
@@ -33,7 +33,7 @@ def batches() -> None:
 @click.option("--task", help="Only of this task.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of the list.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Most on a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(state: str | None, task: str | None, page: int, limit: int, as_json: bool) -> None:
     """List batches, newest first."""
@@ -57,7 +57,7 @@ def list_(state: str | None, task: str | None, page: int, limit: int, as_json: b
 @batches.command()
 @click.argument("batch_id", metavar="ID")
 @click.option("--follow", is_flag=True, help="Show how it goes until it has ended; exit 1 unless it completed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --follow a line whenever it has moved.")
+@json_option("Print JSON; with --follow a line whenever it has moved.")
 @reporting_errors()
 def show(batch_id: str, follow: bool, as_json: bool) -> None:
     """Show one batch, and the first of its items that failed."""
@@ -77,7 +77,7 @@ def show(batch_id: str, follow: bool, as_json: bool) -> None:
 
 @batches.command()
 @click.argument("batch_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON.")
+@json_option("Print the batch as JSON.")
 @reporting_errors()
 def retry(batch_id: str, as_json: bool) -> None:
     """Run again what failed, and only that."""
@@ -96,7 +96,7 @@ def retry(batch_id: str, as_json: bool) -> None:
 
 @batches.command()
 @click.argument("batch_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON.")
+@json_option("Print the batch as JSON.")
 @reporting_errors()
 def cancel(batch_id: str, as_json: bool) -> None:
     """Nothing more of a batch is begun; what runs stops at the next item."""

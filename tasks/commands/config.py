@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 MASK = "**"
 
@@ -18,7 +19,7 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def show(as_json: bool) -> None:
     """The effective settings and where each comes from; secrets are masked."""
@@ -36,8 +37,9 @@ def show(as_json: bool) -> None:
 
 
 @config.command()
+@json_option("Print a JSON object, as `GET /ready` answers.")
 @reporting_errors()
-def check() -> None:
+def check(as_json: bool) -> None:
     """Check the settings, and that broker, record store and database answer; exit 1 if one does not."""
     from platform import endpoints, health
     from platform.celery import app
@@ -45,16 +47,20 @@ def check() -> None:
 
     app.load_everything()
     endpoints.ensure_embedded(settings())
-    checks = health.readiness()
-    print_table(["Check", "Answer"], [["settings", "ok"], ["modules", "ok"], *checks.items()])
+    checks = {"settings": "ok", "modules": "ok"} | health.readiness()
+    if as_json:
+        print_json({"status": "ready" if health.is_ready(checks) else "not ready", "checks": checks})
+    else:
+        print_table(["Check", "Answer"], list(checks.items()))
     if not health.is_ready(checks):
         raise click.exceptions.Exit(1)
 
 
 @config.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@json_option("Print a JSON list of what was, or would be, done.")
 @reporting_errors()
-def migrate(dry_run: bool) -> None:
+def migrate(dry_run: bool, as_json: bool) -> None:
     """Bring the database's schema to what this release and your modules need.
 
     Programs of the release before may go on meanwhile. `up` does this by itself; elsewhere run it before the new
@@ -65,6 +71,9 @@ def migrate(dry_run: bool) -> None:
 
     app.load_everything()
     found = schema.pending() if dry_run else schema.migrate()
+    if as_json:
+        print_json([asdict(part) for part in found])
+        return
     if not found:
         click.echo("the schema is up to date")
         return

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.commands.jobs import Json
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 if TYPE_CHECKING:
+    from platform.deadletters.letter import Letter
     from platform.deadletters.register import Filter
 
 REASONS = ("retries_exhausted", "rejected", "worker_lost", "time_limit", "expired", "unregistered", "undecodable",
@@ -30,6 +31,7 @@ _task = click.option("--task", help="Only of this task.")
 _queue = click.option("--queue", help="Only of this queue.")
 _all = click.option("--all", "everything", is_flag=True, help="All dead letters.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_json = json_option("Print JSON: a list of the letters, or where all that match are meant how many they were.")
 
 
 @click.group()
@@ -44,7 +46,7 @@ def dlq() -> None:
 @click.option("--state", type=click.Choice(STATES), default="dead", show_default=True, help="What became of them.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of the list.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Most on a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(state: str, page: int, limit: int, as_json: bool, **chosen: Any) -> None:
     """List dead letters, those that died last first."""
@@ -65,15 +67,14 @@ def list_(state: str, page: int, limit: int, as_json: bool, **chosen: Any) -> No
 
 @dlq.command()
 @click.argument("letter_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the message's bytes in base64.")
+@json_option("Print JSON, with the message's bytes in base64.")
 @reporting_errors()
 def show(letter_id: str, as_json: bool) -> None:
     """Show one dead letter in full: why it died, with what evidence and arguments, and what became of it."""
     from platform.deadletters.register import dead_letters
     from tasks.commands.letters import print_letter
 
-    letter = dead_letters().get(letter_id)
-    in_full = letter.in_full(list(dead_letters().history(letter)))
+    in_full = _in_full(dead_letters().get(letter_id))
     if as_json:
         print_json(in_full)
     else:
@@ -84,15 +85,19 @@ def show(letter_id: str, as_json: bool) -> None:
 @click.argument("letter_id", metavar="ID")
 @click.option("-a", "--args", type=Json(list), help="Instead of the positional arguments, e.g. '[\"/etc/hosts\"]'.")
 @click.option("-k", "--kwargs", type=Json(dict), help='Instead of the keyword arguments, e.g. \'{"path": "/etc"}\'.')
+@json_option("Print the letter as JSON, as `dlq show` does.")
 @reporting_errors()
-def edit(letter_id: str, args: list | None, kwargs: dict | None) -> None:
+def edit(letter_id: str, args: list | None, kwargs: dict | None, as_json: bool) -> None:
     """Give a dead letter other arguments; a replay sends them. What is not given stays as it is."""
     if args is None and kwargs is None:
         raise click.UsageError("give --args, --kwargs or both")
     from platform.deadletters import acts
 
-    acts.edit(letter_id, _actor(), args, kwargs)
-    click.echo(f"edited {letter_id}; `dlq replay {letter_id}` sends it")
+    letter = acts.edit(letter_id, _actor(), args, kwargs)
+    if as_json:
+        print_json(_in_full(letter))
+    else:
+        click.echo(f"edited {letter_id}; `dlq replay {letter_id}` sends it")
 
 
 @dlq.command()
@@ -103,14 +108,17 @@ def edit(letter_id: str, args: list | None, kwargs: dict | None) -> None:
 @_all
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many letters a second.")
 @_yes
+@_json
 @reporting_errors()
-def replay(letter_ids: tuple[str, ...], rate: float | None, yes: bool, everything: bool, **chosen: Any) -> None:
+def replay(
+    letter_ids: tuple[str, ...], rate: float | None, yes: bool, everything: bool, as_json: bool, **chosen: Any
+) -> None:
     """Send dead letters to their queues again: the IDs given, or all that match."""
     from platform.deadletters import acts
 
     wanted = _wanted(letter_ids, everything, chosen)
     if wanted is None:
-        _one_by_one(letter_ids, acts.replay, "replayed")
+        _one_by_one(letter_ids, acts.replay, "replayed", as_json)
         return
     from platform.deadletters.replaying import ReplayOfMany
 
@@ -118,7 +126,10 @@ def replay(letter_ids: tuple[str, ...], rate: float | None, yes: bool, everythin
     with acts.of_many("replay", _actor(), wanted, rate_per_s=rate, matching=total):
         many = ReplayOfMany(wanted, until_ms, _actor(), rate)
     _go_through((tally.done for tally in many.steps()), total, "Replaying")
-    click.echo(f"{many.tally.replayed} replayed" if total else NONE_MATCH)
+    if as_json:
+        print_json({"replayed": many.tally.replayed, "left_out": many.tally.left_out, "why": many.tally.why})
+    else:
+        click.echo(f"{many.tally.replayed} replayed" if total else NONE_MATCH)
     if many.tally.left_out:
         click.echo(f"Error: {many.tally.left_out} could not go back; the last: {many.tally.why}", err=True)
         raise click.exceptions.Exit(1)
@@ -131,20 +142,24 @@ def replay(letter_ids: tuple[str, ...], rate: float | None, yes: bool, everythin
 @_queue
 @_all
 @_yes
+@_json
 @reporting_errors()
-def discard(letter_ids: tuple[str, ...], yes: bool, everything: bool, **chosen: Any) -> None:
+def discard(letter_ids: tuple[str, ...], yes: bool, everything: bool, as_json: bool, **chosen: Any) -> None:
     """Give dead letters up: the IDs given, or all that match. Their jobs stay failed."""
     from platform.deadletters import acts
 
     wanted = _wanted(letter_ids, everything, chosen)
     if wanted is None:
-        _one_by_one(letter_ids, acts.discard, "discarded")
+        _one_by_one(letter_ids, acts.discard, "discarded", as_json)
         return
     until_ms, total = _now_ms(), _confirmed("Discard", wanted, yes)
     with acts.of_many("discard", _actor(), wanted, matching=total):
         many = acts.DiscardOfMany(wanted, until_ms, _actor())
     _go_through(many.steps(), total, "Discarding")
-    click.echo(f"{many.discarded} discarded" if total else NONE_MATCH)
+    if as_json:
+        print_json({"discarded": many.discarded})
+    else:
+        click.echo(f"{many.discarded} discarded" if total else NONE_MATCH)
 
 
 def _wanted(letter_ids: tuple[str, ...], everything: bool, chosen: dict[str, str | None]) -> Filter | None:
@@ -157,20 +172,22 @@ def _wanted(letter_ids: tuple[str, ...], everything: bool, chosen: dict[str, str
     return Filter(**chosen) if is_filter else None
 
 
-def _one_by_one(letter_ids: tuple[str, ...], act: Callable[[str, str], Any], done: str) -> None:
+def _one_by_one(letter_ids: tuple[str, ...], act: Callable[[str, str], Letter], done: str, as_json: bool) -> None:
     """Do what can be done; one that fails holds up none of the others."""
     from platform.errors import PlatformError
 
-    failed = False
+    letters = []
     for letter_id in letter_ids:
         try:
-            letter = act(letter_id, _actor())
+            letters.append(letter := act(letter_id, _actor()))
         except PlatformError as exc:
-            failed = True
             click.echo(f"Error: {exc}", err=True)
             continue
-        click.echo(f"{done} {letter_id}{f' (job {letter.job_id})' if letter.job_id else ''}")
-    if failed:
+        if not as_json:
+            click.echo(f"{done} {letter_id}{f' (job {letter.job_id})' if letter.job_id else ''}")
+    if as_json and letters:
+        print_json([letter.as_dict() for letter in letters])
+    if len(letters) < len(letter_ids):
         raise click.exceptions.Exit(1)
 
 
@@ -192,6 +209,12 @@ def _go_through(steps: Iterator[int], total: int, label: str) -> None:
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True, hidden=hidden) as bar:
         for done in steps:
             bar.update(done - bar.pos)
+
+
+def _in_full(letter: Letter) -> dict[str, Any]:
+    from platform.deadletters.register import dead_letters
+
+    return letter.in_full(list(dead_letters().history(letter)))
 
 
 def _short(error: dict[str, str]) -> str:

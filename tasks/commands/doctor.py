@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.commands.output import PIPE_WIDTH, print_json, reporting_errors
+from tasks.commands.output import PIPE_WIDTH, json_option, print_json, reporting_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,7 @@ MARGIN = 9
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
+@json_option("Print a JSON list of findings.")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
 @click.option("--quiet", is_flag=True, help="Leave out notes.")
 @reporting_errors()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_anyway, json_option, print_json, print_table, reporting_errors
 
 COLUMNS = ["Job", "Task", "Queue", "Pri", "State", "Attempts", "Created"]
 #: What a narrow terminal does without, the first named first; `jobs show` has it all.
@@ -45,9 +45,10 @@ def jobs() -> None:
 @click.option("--priority", type=click.IntRange(0, 9), help="9 is most urgent; default 5.")
 @click.option("--countdown", type=float, help="Seconds to wait before it may run.")
 @click.option("--wait", "wait_s", type=float, help="Wait up to so many seconds for its end.")
+@json_option("Print the job as JSON, not its id alone.")
 @reporting_errors()
-def submit(task: str, args: list, kwargs: dict, wait_s: float | None, **options: Any) -> None:
-    """Submit TASK and print its job id (with --wait: the job)."""
+def submit(task: str, args: list, kwargs: dict, wait_s: float | None, as_json: bool, **options: Any) -> None:
+    """Submit TASK and print its job id (with --wait or --json: the job)."""
     from platform.celery import app
     from platform.errors import did_you_mean
     from tasks.signatures import Signature
@@ -66,10 +67,12 @@ def submit(task: str, args: list, kwargs: dict, wait_s: float | None, **options:
         raise click.exceptions.Exit(1) from exc
     if job_id != own_id:
         click.echo(f"{task} is unique: job {job_id} stands for this call, and no other one was submitted", err=True)
-    if wait_s is None:
-        click.echo(job_id)
-    else:
+    if wait_s is not None:
         _wait_and_show(job_id, wait_s)
+    elif as_json:
+        _show(job_id)
+    else:
+        click.echo(job_id)
 
 
 @jobs.command("ls")
@@ -78,7 +81,7 @@ def submit(task: str, args: list, kwargs: dict, wait_s: float | None, **options:
 @click.option("--task", help="Only of this task.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of the list.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Most on a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(state: str | None, queue: str | None, task: str | None, page: int, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
@@ -103,17 +106,17 @@ def list_(state: str | None, queue: str | None, task: str | None, page: int, lim
 
 @jobs.command()
 @click.argument("job_id")
+@json_anyway
 @reporting_errors()
 def show(job_id: str) -> None:
     """Print one job as JSON."""
-    from platform.jobs.ledger import ledger
-
-    print_json(ledger().get(job_id).as_dict())
+    _show(job_id)
 
 
 @jobs.command()
 @click.argument("job_id")
 @click.option("--timeout", "timeout_s", type=float, default=3600.0, show_default=True, help="In seconds.")
+@json_anyway
 @reporting_errors()
 def wait(job_id: str, timeout_s: float) -> None:
     """Wait for a job's end and print it; exit 1 unless it completed."""
@@ -122,8 +125,9 @@ def wait(job_id: str, timeout_s: float) -> None:
 
 @jobs.command()
 @click.argument("job_id")
+@json_option("Print the job as JSON.")
 @reporting_errors()
-def cancel(job_id: str) -> None:
+def cancel(job_id: str, as_json: bool) -> None:
     """Cancel a waiting job, ask a running one to stop."""
     from platform.jobs.ledger import ledger
 
@@ -131,7 +135,16 @@ def cancel(job_id: str) -> None:
     if verdict == "final":
         click.echo(f"Error: the job is {ledger().get(job_id).state} already", err=True)
         raise click.exceptions.Exit(1)
-    click.echo("cancelled" if verdict == "cancelled" else "asked to stop")
+    if as_json:
+        _show(job_id)
+    else:
+        click.echo("cancelled" if verdict == "cancelled" else "asked to stop")
+
+
+def _show(job_id: str) -> None:
+    from platform.jobs.ledger import ledger
+
+    print_json(ledger().get(job_id).as_dict())
 
 
 def _wait_and_show(job_id: str, timeout_s: float) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 
 PIPE_WIDTH = 10_000  # off a terminal rich would cut lines at 80 characters
 GAP, EDGES = 3, 2  # what rich puts between columns, and around all of them
 MIN_CELL = 12  # less of a text says nothing
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def print_table(
@@ -67,6 +70,16 @@ def _widest(columns: Sequence[str], cells: list[list[str]], at: int) -> int:
     from rich.cells import cell_len
 
     return max(map(cell_len, [columns[at], *(row[at] for row in cells)]))
+
+
+def json_option(what: str) -> Callable[[Command], Command]:
+    """``--json``, which the command gets as ``as_json``; ``what`` is its help."""
+    return click.option("--json", "as_json", is_flag=True, help=what)
+
+
+def json_anyway(command: Command) -> Command:
+    """``--json`` of a command that prints nothing else, so that scripts may give it to every one."""
+    return click.option("--json", is_flag=True, expose_value=False, help="Print JSON, as it does without.")(command)
 
 
 def print_json(value: object) -> None:

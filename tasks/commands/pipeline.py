@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def pipeline() -> None:
 
 
 @pipeline.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def show(as_json: bool) -> None:
     """Draw the stages, who feeds whom, and what each has to do.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 if TYPE_CHECKING:
     from platform.queueing.overview import QueueNow
@@ -24,7 +24,7 @@ def queues() -> None:
 
 
 @queues.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(as_json: bool) -> None:
     """List queues with their depth, age and rates.
@@ -50,8 +50,9 @@ def list_(as_json: bool) -> None:
 
 @queues.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@json_option("Print a JSON list of the queues.")
 @reporting_errors()
-def pause(names: tuple[str, ...]) -> None:
+def pause(names: tuple[str, ...], as_json: bool) -> None:
     """Let no worker take from these queues until they are resumed.
 
     It holds for workers that start later and over restarts of everything. Running jobs go on, submitting too.
@@ -60,21 +61,20 @@ def pause(names: tuple[str, ...]) -> None:
 
     _know_stages()
     acts.pause(names, _actor())
-    for name in names:
-        click.echo(f"paused {name}")
+    _tell(names, as_json, "paused")
 
 
 @queues.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@json_option("Print a JSON list of the queues.")
 @reporting_errors()
-def resume(names: tuple[str, ...]) -> None:
+def resume(names: tuple[str, ...], as_json: bool) -> None:
     """Let workers take from these queues again, at once."""
     from platform.queueing import acts
 
     _know_stages()
     acts.resume(names, _actor())
-    for name in names:
-        click.echo(f"resumed {name}")
+    _tell(names, as_json, "resumed")
 
 
 @queues.command()
@@ -82,20 +82,35 @@ def resume(names: tuple[str, ...]) -> None:
 @click.option("--concurrency", type=int, metavar="N", help="Most of its jobs running at once, over all workers.")
 @click.option("--rate", metavar="RATE", help="Most of its jobs begun in a time: 10/s, 100/m, 5/h.")
 @click.option("--none", "lift", is_flag=True, help="No limits any more.")
+@json_option("Print the queue as JSON.")
 @reporting_errors()
-def limit(name: str, concurrency: int | None, rate: str | None, lift: bool) -> None:
+def limit(name: str, concurrency: int | None, rate: str | None, lift: bool, as_json: bool) -> None:
     """Let only so many jobs of a queue run at once, or begin in a time; what is not given is not limited.
 
     It holds for workers that start later and over restarts of everything. Jobs that run already go on and are not
     counted; those that wait and fit start at once.
     """
     from platform.queueing import acts
+    from platform.queueing.overview import queue_now
 
     if lift == (concurrency is not None or rate is not None):
         raise click.UsageError("give either --concurrency, --rate or both, or --none")
     _know_stages()
     acts.limit(name, concurrency, rate, _actor())
-    click.echo(f"{name}: {_limits(concurrency, rate)}")
+    if as_json:
+        print_json(queue_now(name).as_dict())
+    else:
+        click.echo(f"{name}: {_limits(concurrency, rate)}")
+
+
+def _tell(names: tuple[str, ...], as_json: bool, done: str) -> None:
+    from platform.queueing.overview import queues_now
+
+    if as_json:
+        print_json([queue.as_dict() for queue in queues_now(names)])
+        return
+    for name in names:
+        click.echo(f"{done} {name}")
 
 
 def _know_stages() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.commands.jobs import Json
-from tasks.commands.output import print_json, print_table, reporting_errors
+from tasks.commands.output import json_option, print_json, print_table, reporting_errors
 
 if TYPE_CHECKING:
     from platform.schedules.schedule import Schedule
@@ -19,7 +19,7 @@ COLUMNS = ["Schedule", "Name", "Task", "When", "Zone", "State", "Next", "Last", 
 SPARE = ["Last job", "Last", "Zone", "Schedule", "Task"]
 
 _names = click.argument("names", nargs=-1, required=True, metavar="NAME|ID…")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json = json_option("Print JSON.")
 
 
 @click.group()
@@ -30,7 +30,7 @@ def schedules() -> None:
 @schedules.command("ls")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of the list.")
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="Most on a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@json_option("Print a JSON list.")
 @reporting_errors()
 def list_(page: int, limit: int, as_json: bool) -> None:
     """List schedules, newest first, and say who acts on them."""
@@ -92,15 +92,23 @@ def add(name: str, paused: bool, as_json: bool, **said: Any) -> None:
 
 @schedules.command("rm")
 @_names
+@json_option('Print a JSON list of {"deleted": id}.')
 @reporting_errors()
-def remove(names: tuple[str, ...]) -> None:
+def remove(names: tuple[str, ...], as_json: bool) -> None:
     """Remove schedules; the jobs they made stay."""
     from platform.schedules import acts
     from platform.schedules.register import register
 
-    for name in names:
-        acts.remove(register().named(name).id, _actor())
-        click.echo(f"removed {name}")
+    removed = []
+    try:
+        for name in names:
+            acts.remove(schedule_id := register().named(name).id, _actor())
+            removed.append({"deleted": schedule_id})
+            if not as_json:
+                click.echo(f"removed {name}")
+    finally:
+        if as_json and removed:  # also where another one was unknown: these are gone
+            print_json(removed)
 
 
 @schedules.command()

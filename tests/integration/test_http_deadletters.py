@@ -315,6 +315,26 @@ def test_a_terminal_replays_and_discards_what_matches(
     }  # fmt: skip
 
 
+def test_a_script_is_told_the_letters_or_how_many(
+    shop: Shop, operator: httpx2.Client, died: Callable[..., str]
+) -> None:
+    first, second = died(1, "x"), died(1, "x")
+
+    def told(*args: str, code: int = 0) -> Any:
+        done = shop.celery("dlq", *args, "--json")
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout)
+
+    assert told("edit", first, "--args", "[1, 2]") == operator.get(f"/dead-letters/{first}").json()
+    (replayed,) = told("replay", first, "unknown", code=1)
+    assert (replayed["dead_letter_id"], replayed["state"]) == (first, "replayed")
+    assert ended(operator, replayed["job_id"])["result"] == 3
+    assert [letter["state"] for letter in told("discard", second)] == ["discarded"]
+    assert told("replay", "--all") == {"replayed": 0, "left_out": 0, "why": ""}
+    died(1, 1)
+    assert told("discard", "--all", "--yes") == {"discarded": 1}
+
+
 @pytest.mark.parametrize("arguments", [(), ("x", "--all"), ("x", "--queue", "batch")])
 def test_a_terminal_wants_ids_or_a_filter(shop: Shop, letters: DeadLetters, arguments: tuple[str, ...]) -> None:
     for command in ("replay", "discard"):

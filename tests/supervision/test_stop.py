@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_services_start_replaces_orphans(installation: Installation) -> None:
     installation.kill("guard")
     installation.kill("supervisor")
     orphans = installation.left()
-    assert installation.services("start").returncode == 0
+    done = installation.services("start", "--json")
+    assert (done.returncode, {s["state"] for s in json.loads(done.stdout)}) == (0, {"running"})
     assert not set(orphans) & set(installation.left())
     assert installation.runs()
 

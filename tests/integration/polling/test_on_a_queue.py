@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_it_is_stopped_and_started_from_a_terminal(
     serving()
     diary.wait_for("batch")
     assert "counter" in celery("batch", "ls").stdout
-    assert celery("batch", "stop", "counter").returncode == 0
+    assert json.loads(celery("batch", "stop", "counter", "--json").stdout)["stopped"] is True
     eventually(lambda: len(diary.lines("down")) == len(diary.lines("up")))
     ups = len(diary.lines("up"))
     assert '"stopped": true' in celery("batch", "ls", "--json").stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -24,7 +25,14 @@ def test_a_dry_run_says_what_migrate_then_does(database: str) -> None:
     assert schema.pending() == []
 
 
-@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_scripts_are_told_the_same_steps(database: str) -> None:
+    told, done, again = run("migrate", "--dry-run", "--json"), run("migrate", "--json"), run("migrate", "--json")
+    assert json.loads(told.stdout) == json.loads(done.stdout)
+    assert json.loads(done.stdout)[0].keys() == {"kind", "name", "what"}
+    assert json.loads(again.stdout) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",)])
 def test_a_database_that_is_away_is_told_in_one_sentence(
     settings_env: Callable[..., None], options: tuple[str, ...]
 ) -> None:

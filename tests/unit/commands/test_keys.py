@@ -74,7 +74,20 @@ def test_a_revoked_key_is_listed_and_holds_no_longer() -> None:
     assert json.loads(run("ls", "--json").stdout)[0]["revoked_at"].endswith("Z")
 
 
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_for_scripts_the_key_comes_with_its_record(quiet: tuple[str, ...]) -> None:
+    done = run("add", EMAIL, "--name", "laptop", "--json", *quiet)
+    assert (done.exit_code, done.stderr) == (0, "")
+    record = json.loads(done.stdout)
+    key = record.pop("key")
+    assert [record] == json.loads(run("ls", "--json").stdout)
+    assert find_by_key(key) is not None
+    revoked = json.loads(run("revoke", record["public_id"], "--json").stdout)
+    assert [revoked] == json.loads(run("ls", "--json").stdout)
+    assert revoked["revoked_at"].endswith("Z")
+
+
 def test_revoking_what_is_not_there_fails() -> None:
     done = run("revoke", "nope")
-    assert done.exit_code == 1
+    assert (done.exit_code, run("revoke", "nope", "--json").stdout) == (1, "")
     assert "keys ls" in done.stderr

@@ -109,6 +109,13 @@ def test_disabling_ends_the_account() -> None:
     assert find_account(account.id) is None
 
 
+def test_a_user_is_printed_for_scripts_as_the_list_has_it() -> None:
+    added = json.loads(run("add", "ANN@example.com", "--password-stdin", "--json", stdin=PASSWORD).stdout)
+    assert (added["email"], added["disabled_at"], [added]) == (EMAIL, None, json.loads(run("ls", "--json").stdout))
+    disabled = json.loads(run("disable", EMAIL, "--json").stdout)
+    assert (disabled["disabled_at"] is None, [disabled]) == (False, json.loads(run("ls", "--json").stdout))
+
+
 def test_disabling_nobody_fails() -> None:
     done = run("disable", "nobody@x")
     assert done.exit_code == 1
