@@ -55,8 +55,9 @@ class Request(StockRequest):
         elif isinstance(exc, WorkerLostError):
             if self._is_settled_as_lost(exc):
                 return None
-        elif _is_final(exc):
-            self._park(_reason(self, exc), exc, exc_info.traceback)
+        elif _is_final(exc) and not self._park(_reason(self, exc), exc, exc_info.traceback) and isinstance(exc, Reject):
+            self.give_back()  # Celery would fail the job now, whoever has it
+            return None
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:

@@ -20,7 +20,7 @@ from celery import exceptions as celery_exceptions
 from celery import states
 from celery.app.task import Context
 from celery.backends import redis as stock
-from celery.exceptions import TimeoutError
+from celery.exceptions import Reject, TimeoutError
 from kombu.exceptions import EncodeError
 
 from platform import endpoints, errors, store
@@ -234,7 +234,13 @@ def describe_error(exc: Any) -> dict[str, Any]:
         return {"type": "SoftTimeLimitExceeded", "message": "it ran longer than its soft time limit"}
     # What could not be pickled on its way from a child comes wrapped, with the name of what it was.
     kind = getattr(exc, "exc_cls_name", None) or type(exc).__name__
-    return {"type": kind, "message": encodable(str(exc))[:MAX_ERROR_CHARS]} | _facts(exc)
+    return {"type": kind, "message": encodable(_told(exc))[:MAX_ERROR_CHARS]} | _facts(exc)
+
+
+def _told(exc: Any) -> str:
+    if isinstance(exc, Reject):  # whose own text is that of a tuple
+        return "the task gave no reason" if exc.reason is None else str(exc.reason)
+    return str(exc)
 
 
 def _facts(exc: Any) -> dict[str, Any]:

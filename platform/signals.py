@@ -150,13 +150,19 @@ def _record_retry(request: Any = None, reason: Any = None, **_: Any) -> None:
 
 
 def _record_unusual_end(task_id: str = "", task: Any = None, state: str = "", retval: Any = None, **_: Any) -> None:
-    """A task that raised ``Ignore`` or ``Reject(requeue=True)`` has no outcome in Celery; its job has."""
+    """A task that raised ``Ignore`` or ``Reject`` has no outcome yet in Celery; its job has.
+
+    That of a rejected one Celery writes later, in the worker's main process, which does not know the attempt.
+    """
     attempt, is_passed_on = getattr(task.request, "attempt", None), getattr(task.request, "is_passed_on", False)
     if attempt is None or is_passed_on or state not in (states.IGNORED, states.REJECTED):
         return
     from platform.jobs.ledger import ledger
+    from platform.results import describe_error
 
     if state == states.IGNORED:
         ledger().complete(task_id, b"null", attempt)
     elif isinstance(retval, Reject) and retval.requeue:
         ledger().requeued(task_id, attempt)
+    else:
+        ledger().fail(task_id, describe_error(retval), attempt)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from celery import chain, chord, group
 
+from platform.deadletters.replaying import replay
 from platform.jobs.ledger import ledger
 from tasks import app
 from tests.integration.test_poison import count, ended, letter_of, submit
@@ -72,6 +73,24 @@ def test_a_discarded_job_is_never_tried_again(runs: Path) -> None:
     job_id = submit("never", runs)
     assert ended(job_id).state == "failed"
     assert (letter_of(job_id).reason, count(runs)) == ("rejected", 1)
+
+
+def test_a_rejected_job_is_kept_with_the_reason_given_and_may_be_replayed(runs: Path) -> None:
+    job_id = submit("refuse", runs)
+    job, letter = ended(job_id), letter_of(job_id)
+    error = {"type": "Reject", "message": "no thanks"}
+    assert (job.state, job.error, job.attempts, count(runs)) == ("failed", error, 1, 1)
+    assert (letter.reason, letter.attempts, letter.args) == ("rejected", 1, [str(runs)])
+    assert letter.error | error == letter.error
+    assert "in refuse" in letter.error["traceback"]
+    replay(letter.dead_letter_id, "ann@example.com")
+    assert ended(job_id).result == "with pleasure"
+    assert ledger().get(job_id).attempts == 2
+
+
+def test_a_rejected_member_ends_its_chain(runs: Path) -> None:
+    last = chain(sig("refuse", runs), sig("add", 1, 1, immutable=True)).delay()
+    assert (ended(last.id).state, letter_of(last.parent.id).reason) == ("failed", "rejected")
 
 
 def test_wrong_arguments_are_never_tried_again() -> None:

@@ -155,6 +155,17 @@ def put_back(self, path):
 
 
 @app.task
+def refuse(path, go=None):
+    """Reject the first delivery for good, finish the next; each when the file ``go`` with its number is there."""
+    run = count_run(path)
+    if go:
+        hold(f"{go}{run}")
+    if run == 1:
+        raise Reject("no thanks", requeue=False)
+    return "with pleasure"
+
+
+@app.task
 def out_of_memory():
     raise MemoryError("no more")
 

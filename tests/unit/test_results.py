@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import Reject
 
 from platform.errors import PlatformError
 from platform.results import describe_error
@@ -15,6 +16,18 @@ class Refusal(PlatformError):
 
 def test_an_error_is_kept_by_name_and_message() -> None:
     assert describe_error(ValueError("on purpose")) == {"type": "ValueError", "message": "on purpose"}
+
+
+@pytest.mark.parametrize(
+    ("exc", "message"),
+    [
+        (Reject("no thanks"), "no thanks"),
+        (Reject(ValueError("it is odd"), requeue=False), "it is odd"),
+        (Reject(), "the task gave no reason"),
+    ],
+)
+def test_a_rejection_is_kept_with_its_reason(exc: Reject, message: str) -> None:
+    assert describe_error(exc) == {"type": "Reject", "message": message}
 
 
 def test_a_long_message_is_cut() -> None:

@@ -124,6 +124,25 @@ def test_a_worker_stopped_past_its_lease_and_continued_completes_nothing_twice(s
     assert ledger().metrics("jobs")["shop.slow\x1foffload\x1fcompleted"] == "1"
 
 
+def test_what_a_worker_stopped_past_its_lease_rejects_is_left_to_the_one_that_has_it(
+    start: Callable[..., Worker], tmp_path: Path
+) -> None:
+    workers, runs = [start(), start()], tmp_path / "runs"
+    job = submit("refuse", str(runs), str(tmp_path / "go"))
+    frozen = eventually(lambda: next((worker for worker in workers if job in worker.text()), None))
+    eventually(runs.exists)
+    os.killpg(frozen.pid, signal.SIGSTOP)
+    (tmp_path / "go1").touch()
+    eventually(lambda: len(runs.read_text().splitlines()) == 2, 40)
+    os.killpg(frozen.pid, signal.SIGCONT)
+    eventually(lambda: "no thanks" in frozen.text())
+    later = [submit("add", n, n) for n in range(10)]
+    eventually(lambda: all(state(job_id) == "completed" for job_id in later), 40)
+    (tmp_path / "go2").touch()
+    eventually(lambda: state(job) == "completed", 30)
+    assert (ledger().get(job).attempts, ledger().get(job).dead_letter_id) == (2, None)
+
+
 def test_a_worker_that_is_told_to_stop_gives_back_what_it_had_not_begun(
     start: Callable[..., Worker], client: redis.Redis
 ) -> None:
