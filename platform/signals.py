@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import signals, states
 from celery.exceptions import Reject
+from celery.utils.serialization import get_pickleable_exception
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +155,11 @@ def _record_unusual_end(task_id: str = "", task: Any = None, state: str = "", re
 
     That of a rejected one Celery writes later, in the worker's main process, which does not know the attempt.
     """
+    if state not in (states.IGNORED, states.REJECTED):
+        return
+    _make_portable(retval)
     attempt, is_passed_on = getattr(task.request, "attempt", None), getattr(task.request, "is_passed_on", False)
-    if attempt is None or is_passed_on or state not in (states.IGNORED, states.REJECTED):
+    if attempt is None or is_passed_on:
         return
     from platform.jobs.ledger import ledger
     from platform.results import describe_error
@@ -166,3 +170,16 @@ def _record_unusual_end(task_id: str = "", task: Any = None, state: str = "", re
         ledger().requeued(task_id, attempt)
     else:
         ledger().fail(task_id, describe_error(retval), attempt)
+
+
+def _make_portable(exc: Any) -> None:
+    """What it was raised with may not survive the way to the main process, which ends at what it cannot unpickle.
+
+    Celery sees to that for failures, not for these two.
+    """
+    if get_pickleable_exception(exc) is exc:
+        return
+    text, requeue = f"{getattr(exc, 'reason', None) or exc}", getattr(exc, "requeue", None)
+    exc.args = (text,) if requeue is None else (text, requeue)
+    if requeue is not None:
+        exc.reason = text

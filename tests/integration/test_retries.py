@@ -88,6 +88,13 @@ def test_a_rejected_job_is_kept_with_the_reason_given_and_may_be_replayed(runs: 
     assert ledger().get(job_id).attempts == 2
 
 
+def test_a_reason_that_cannot_be_unpickled_ends_no_worker() -> None:
+    ignored, rejected = submit("refuse_oddly", "ignore"), submit("refuse_oddly", "reject")
+    assert ended(ignored).state == "completed"
+    assert (ended(rejected).error, letter_of(rejected).reason) == ({"type": "Reject", "message": "1 and 2"}, "rejected")
+    assert ended(submit("add", 1, 1)).result == 2
+
+
 def test_a_rejected_member_ends_its_chain(runs: Path) -> None:
     last = chain(sig("refuse", runs), sig("add", 1, 1, immutable=True)).delay()
     assert (ended(last.id).state, letter_of(last.parent.id).reason) == ("failed", "rejected")

@@ -165,6 +165,18 @@ def refuse(path, go=None):
     return "with pleasure"
 
 
+class Odd(Exception):
+    """Is pickled, and cannot be unpickled."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+@app.task
+def refuse_oddly(how):
+    raise {"reject": Reject, "ignore": Ignore}[how](Odd(1, 2))
+
+
 @app.task
 def out_of_memory():
     raise MemoryError("no more")
