@@ -56,7 +56,8 @@ def show(schedule_id: str) -> Any:
 @routes.patch(ONE, body=ScheduleChange, answers={200: ScheduleAnswer}, problems=(404, 409), summary="Change a schedule")
 def change(schedule_id: str, body: ScheduleChange) -> Any:
     """It holds for every run not yet handed out. Another cron, zone or interval counts from now on; otherwise the next
-    run stays when it is. 409 for one written in a module, or if somebody else changed it at the same time.
+    run stays when it is. `paused` is as `pause` and `resume`. 409 for one written in a module, unless only `paused`
+    is given, or if somebody else changed it at the same time.
     """
     given = _own(schedule_id).definition
     said = {name: getattr(body, name) for name in body.model_fields_set}

@@ -30,15 +30,22 @@ def add(definition: Definition, actor: str, is_paused: bool = False) -> Schedule
         return register().add(schedule_id, made, is_paused)
 
 
-def change(schedule_id: str, actor: str, **changes: Any) -> Schedule:
-    """What is not given stays. Raises UnknownSchedule, WrittenInCode, BadSchedule, NameTaken, ChangedMeanwhile."""
+def change(schedule_id: str, actor: str, paused: bool | None = None, **changes: Any) -> Schedule:
+    """What is not given stays; ``paused`` alone is ``pause`` or ``resume``, possible also for one written in code.
+
+    Raises UnknownSchedule, WrittenInCode, BadSchedule, NameTaken, ChangedMeanwhile.
+    """
+    if paused is not None and not changes:
+        return pause(schedule_id, actor) if paused else resume(schedule_id, actor)
     before = _own(schedule_id)
     after = checked(before.definition.changed(clock.now_ms(), **changes))
-    was, now = _said(before.definition), _said(after)
-    differing = [name for name in SAID if was[name] != now[name]]
+    is_paused = before.is_paused if paused is None else paused
+    was = _said(before.definition) | {"paused": before.is_paused}
+    now = _said(after) | {"paused": is_paused}
+    differing = [name for name in now if was[name] != now[name]]
     details = {"before": {n: was[n] for n in differing}, "after": {n: now[n] for n in differing}}
     with trail.recorded(actor, "schedule.change", schedule_id, details):
-        return register().change(before, after)
+        return register().change(before, after, is_paused)
 
 
 def remove(schedule_id: str, actor: str) -> None:

@@ -54,14 +54,20 @@ class Register:
         self.write(schedule_id, "", definition, following, "1" if is_paused else "")
         return self.get(schedule_id)
 
-    def change(self, before: Schedule, definition: Definition) -> Schedule:
-        """Put another definition in the place of one that was read; other times count from now on.
+    def change(self, before: Schedule, definition: Definition, is_paused: bool | None = None) -> Schedule:
+        """Put another definition in the place of one that was read, paused as before (None) or otherwise.
 
+        Its next run is the first time from now on where its times are others, or its pause is over.
         Raises UnknownSchedule, NameTaken, ChangedMeanwhile.
         """
-        is_kept = before.is_paused or definition.is_timed_as(before.definition)
-        following = AS_BEFORE if is_kept else _score(definition.timing.after(clock.now_ms()))
-        self.write(before.id, before.revision, definition, following, AS_BEFORE)
+        is_paused = before.is_paused if is_paused is None else is_paused
+        if is_paused:
+            following = NEVER
+        elif not before.is_paused and definition.is_timed_as(before.definition):
+            following = AS_BEFORE
+        else:
+            following = _score(definition.timing.after(clock.now_ms()))
+        self.write(before.id, before.revision, definition, following, "1" if is_paused else "")
         return self.get(before.id)
 
     def pause(self, before: Schedule) -> Schedule:

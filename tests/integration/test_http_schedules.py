@@ -122,6 +122,31 @@ def test_a_paused_one_waits_to_be_resumed(ann: httpx2.Client) -> None:
         assert (paused["paused"], paused["next_run_at"]) == (True, None)
 
 
+def test_a_change_may_pause_and_resume(ann: httpx2.Client) -> None:
+    made = add(ann)
+    address = f"/schedules/{made['id']}"
+    assert ann.patch(address, json={"paused": False}).json() == made
+    for _ in range(2):
+        assert ann.patch(address, json={"paused": True}).json() == made | {"paused": True, "next_run_at": None}
+    assert ann.patch(address, json={"priority": 9}).json()["paused"] is True
+    for _ in range(2):
+        assert ann.patch(address, json={"paused": False}).json() == made | {"priority": 9}
+    for wrong in (None, "perhaps", 2):
+        assert ann.patch(address, json={"paused": wrong}).status_code == 422
+
+
+def test_a_change_pauses_and_resumes_together_with_the_rest(ann: httpx2.Client) -> None:
+    made = add(ann)
+    address = f"/schedules/{made['id']}"
+    assert ann.patch(address, json={"paused": True, "cron": "x"}).status_code == 422
+    assert ann.get(address).json() == made
+    paused = ann.patch(address, json={"paused": True, "every_s": 3600}).json()
+    assert (paused["paused"], paused["every_s"], paused["next_run_at"]) == (True, 3600.0, None)
+    resumed = ann.patch(address, json={"paused": False, "priority": 9}).json()
+    assert (resumed["paused"], resumed["priority"]) == (False, 9)
+    assert timedelta(0) < datetime.fromisoformat(resumed["next_run_at"]) - datetime.now(UTC) <= timedelta(hours=1)
+
+
 def test_a_run_now_is_a_job_of_the_owner(ann: httpx2.Client, shop_worker: processes.Worker) -> None:
     made = add(ann, paused=True)
     answer = ann.post(f"/schedules/{made['id']}/run")
@@ -193,14 +218,19 @@ def test_every_act_is_in_the_audit_trail(ann: httpx2.Client, operator: httpx2.Cl
     address = f"/schedules/{made['id']}"
     ann.patch(address, json={"priority": 9})
     ann.patch(address, json={"cron": "x"})
+    ann.patch(address, json={"priority": 8, "paused": True})
+    ann.patch(address, json={"paused": False})
     for act in ("pause", "resume", "run"):
         ann.post(f"{address}/{act}")
     ann.delete(address)
     found = operator.get("/audit", params={"action": "schedule.", "subject": made["id"]}).json()["items"]
     assert [act["action"] for act in found] == [
-        f"schedule.{act}" for act in ("remove", "run", "resume", "pause", "change", "add")
+        f"schedule.{act}" for act in ("remove", "run", "resume", "pause", "resume", "change", "change", "add")
     ]
-    assert found[4]["details"] == {"before": {"priority": None}, "after": {"priority": 9}}
+    assert found[5]["details"] == {
+        "before": {"priority": 9, "paused": False}, "after": {"priority": 8, "paused": True},
+    }  # fmt: skip
+    assert found[6]["details"] == {"before": {"priority": None}, "after": {"priority": 9}}
     assert found[-1]["details"]["cron"] == "30 2 * * *"
     assert all(act["actor"].endswith("@example.com") for act in found)
 
@@ -248,5 +278,8 @@ def test_a_schedule_of_a_module_is_changed_only_there(shop: Shop, operator: http
             assert (answer.status_code, "written in a module's beat_schedule" in answer.json()["detail"]) == (409, True)
         assert operator.post(f"{address}/pause").json()["paused"] is True
         assert operator.post(f"{address}/resume").json()["paused"] is False
+        assert operator.patch(address, json={"paused": True}).json()["paused"] is True
+        assert operator.patch(address, json={"paused": False, "priority": 1}).status_code == 409
+        assert operator.patch(address, json={"paused": False}).json()["paused"] is False
         job = operator.post(f"{address}/run").json()
         assert operator.get(f"/jobs/{job['job_id']}", params={"wait": 20}).json()["task"] == "shop.add"

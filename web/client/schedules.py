@@ -64,14 +64,17 @@ def change(
     priority: int | None = None,
     missed: Missed | None = None,
     overlap: Overlap | None = None,
+    paused: bool | None = None,
 ) -> Flow[Schedule]:
     """Change what is given; None leaves it as it is. A cron takes an interval's place, and the reverse.
 
-    Raises NotFoundError; APIError: 422 for what does not fit, 409 for one written in a module, or one that somebody
-    else changed at the same time.
+    ``paused`` is as ``pause`` and ``resume``, in one step with the rest. Raises NotFoundError; APIError: 422 for what
+    does not fit, 409 for one written in a module, unless only ``paused`` is given, or one that somebody else changed
+    at the same time.
     """
     given = {"name": name, "task": task, "args": args, "kwargs": kwargs, "cron": cron, "every_s": every_s}
     given |= {"timezone": timezone, "queue": queue, "priority": priority, "missed": missed, "overlap": overlap}
+    given |= {"paused": paused}
     body = {key: value for key, value in given.items() if value is not None}
     response = yield Request("PATCH", path("schedules", schedule_id), body=body)
     return read(response, Schedule)

@@ -102,6 +102,7 @@ class ScheduleChange(Body):
     timezone: Zone = "UTC"
     missed: Missed = "once"
     overlap: Overlap = "allow"
+    paused: bool = Field(False, description="true: it makes no run until it is resumed; false: from now on it does")
 
     @model_validator(mode="after")
     def _something_is_given(self) -> ScheduleChange:

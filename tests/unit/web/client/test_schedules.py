@@ -53,9 +53,9 @@ def test_a_schedule_is_added_and_comes_typed(server: Server, ask: Ask) -> None:
 
 def test_a_change_sends_only_what_is_given(server: Server, ask: Ask) -> None:
     server.answers(Answer(200, SCHEDULE))
-    ask("schedules.change", "s-1", every_s=60, args=[])
-    sent = server.received[0]
-    assert (sent.method, sent.target, sent.body) == ("PATCH", "/schedules/s-1", {"every_s": 60, "args": []})
+    ask("schedules.change", "s-1", every_s=60, args=[], paused=False)
+    sent, body = server.received[0], {"every_s": 60, "args": [], "paused": False}
+    assert (sent.method, sent.target, sent.body) == ("PATCH", "/schedules/s-1", body)
 
 
 @pytest.mark.parametrize("act", ["pause", "resume"])
