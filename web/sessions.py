@@ -34,7 +34,7 @@ from web.scope import Scope
 from web.tokens import BadToken, Claims, Purpose, session_claims, sign, token_claims
 
 ATTEMPTS = parse("10/minute")
-MIN_TOKEN_TTL_S = 10
+MIN_TOKEN_TTL_S = 1
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 routes = Routes(tag="Sessions")
@@ -123,7 +123,7 @@ def sign_in(body: Login | None) -> Any:
     claims = session_claims(_by_password(body)) if body is not None else _by_bearer()
     known = _who(claims.account, _time(claims.expires_at), claims.csrf_token)
     answer = SignedInAnswer(**known, access_token=sign(Purpose.ACCESS, claims))
-    return answer, 201, _set_cookie(sign(Purpose.SESSION, claims), claims.expires_at - claims.issued_at)
+    return answer, 201, _set_cookie(sign(Purpose.SESSION, claims), int(claims.expires_at) - claims.issued_at)
 
 
 @routes.get("/session", answers={200: SessionAnswer}, summary="Who am I")
@@ -230,5 +230,5 @@ def _set_cookie(value: str, max_age_s: int) -> dict[str, str]:
     return {"Set-Cookie": cookie}
 
 
-def _time(seconds: int) -> datetime:
+def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -40,7 +40,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class Claims:
-    """What a value says; times in whole seconds since 1970.
+    """What a value says; times in seconds since 1970, whole ones but for the end of a socket token.
 
     ``session_id`` is one per sign-in and goes on to the values made from it. ``csrf_token`` is empty outside the
     cookie, ``device_id`` is None outside socket tokens. ``device_revoked_at`` is when that device had last been revoked
@@ -54,7 +54,7 @@ class Claims:
     role: str
     app_id: str
     issued_at: int
-    expires_at: int
+    expires_at: float
     session_id: str
     csrf_token: str = ""
     device_id: str | None = None
@@ -137,10 +137,14 @@ def token_claims(
     scope: Scope | None = None,
     key_id: str | None = None,
 ) -> Claims:
-    """Claims of a socket token, by default for as long as the settings allow; part of a session if one is named."""
-    claims = _claims(account, ttl_s or settings().token_ttl_s, latest_expiry)
+    """Claims of a socket token, by default for as long as the settings allow; part of a session if one is named.
+
+    A shorter life ends to the millisecond: of one second, what is left of the one under way may be nothing.
+    """
+    claims = _claims(account, settings().token_ttl_s, latest_expiry)
     return replace(
         claims,
+        expires_at=min(round(clock() + ttl_s, 3), claims.expires_at) if ttl_s else claims.expires_at,
         session_id=session_id or claims.session_id,
         device_id=device_id,
         device_revoked_at=device_revoked_at,
