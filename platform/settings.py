@@ -23,6 +23,9 @@ PREFIX = "PLATFORM_"
 CONFIG_FILE_VARIABLE = "PLATFORM_CONFIG"
 MIN_SECRET_CHARS = 32
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+# Those whose drivers are installed.
+DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgres")
+SQLITE_FILE = re.compile(r"[a-z+]+:///(?!:memory:)[^?]")
 
 
 def _split(value: object) -> object:
@@ -144,13 +147,23 @@ class Settings(BaseModel):
 
     def _url_problems(self) -> list[str]:
         problems = []
-        for key, schemes in (("broker_url", BROKER_SCHEMES), ("redis_url", BROKER_SCHEMES[:4])):
+        known_schemes = {
+            "broker_url": BROKER_SCHEMES,
+            "redis_url": BROKER_SCHEMES[:4],
+            "database_url": DATABASE_SCHEMES,
+        }
+        for key, schemes in known_schemes.items():
             value = getattr(self, key)
             # Only what surely is a scheme may be quoted: an address without one may be a pasted password.
             scheme = found[1] if (found := re.match(r"([a-z][a-z0-9+.-]*)://", value or "")) else ""
             if value is not None and scheme not in schemes:
                 known = ", ".join(f"{s}://" for s in schemes)
                 problems.append(f"{PREFIX}{key.upper()}: scheme {scheme!r} is not one of {known}")
+            elif scheme.startswith("sqlite") and not SQLITE_FILE.match(value):
+                problems.append(
+                    f"{PREFIX}{key.upper()}: {scheme}:// needs a file, as in {scheme}:////srv/platform.db; "
+                    "a database in memory is not shared by processes"
+                )
         return problems
 
     def _limit_problems(self) -> list[str]:

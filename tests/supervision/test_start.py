@@ -58,6 +58,12 @@ def test_a_database_that_is_away_is_told_before_anything_starts(installation: In
     assert record.load(installation.place) is None
 
 
+def test_a_database_there_is_no_driver_for_is_wrong_usage(installation: Installation) -> None:
+    done = installation.celery("up", "--detach", database_url="mysql://host/name")
+    assert (done.returncode, "PLATFORM_DATABASE_URL: scheme 'mysql'" in done.stderr) == (2, True)
+    assert record.load(installation.place) is None
+
+
 # Found out only by the worker itself: what cannot be imported at all is refused before anything starts.
 FAILS_IN_A_WORKER = "import sys\nif 'worker' in sys.argv:\n    raise RuntimeError('no such luck')\n"
 

@@ -131,6 +131,42 @@ def test_a_broker_url_of_every_documented_scheme_is_accepted(url: str) -> None:
     assert load({"PLATFORM_BROKER_URL": url}).settings.broker_url == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///here.db",
+        "sqlite+pysqlite:////srv/there.db?timeout=3",
+        "postgresql://u:p@h/d",
+        "postgresql+psycopg://h/d",
+        "postgres://h/d",
+    ],
+)
+def test_a_database_url_that_has_a_driver_is_accepted(url: str) -> None:
+    assert load({"PLATFORM_DATABASE_URL": url}).settings.database_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [
+        ("foo", ""),
+        ("hunter2@h", ""),
+        ("mysql://u:hunter2@x/y", "mysql"),
+        ("postgresql+asyncpg://u:hunter2@h/d", "postgresql+asyncpg"),
+        ("redis://h", "redis"),
+    ],
+)
+def test_a_database_url_of_another_scheme_is_refused_with_the_known_ones(url: str, scheme: str) -> None:
+    message = refusal({"PLATFORM_DATABASE_URL": url})
+    assert f"PLATFORM_DATABASE_URL: scheme {scheme!r} is not one of sqlite://, " in message
+    assert "postgresql://, postgresql+psycopg://" in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///?x=1", "sqlite://h/x.db"])
+def test_a_sqlite_url_names_a_file(url: str) -> None:
+    assert "sqlite:// needs a file, as in sqlite:////srv/platform.db" in refusal({"PLATFORM_DATABASE_URL": url})
+
+
 def test_records_cannot_be_kept_in_rabbitmq() -> None:
     assert "PLATFORM_REDIS_URL: scheme 'amqp'" in refusal({"PLATFORM_REDIS_URL": "amqp://h"})
 

@@ -32,6 +32,16 @@ def test_scripts_are_told_the_same_steps(database: str) -> None:
     assert json.loads(again.stdout) == []
 
 
+def test_a_database_of_a_kind_there_is_no_driver_for_is_wrong_usage(
+    settings_env: Callable[..., None],
+) -> None:
+    settings_env(database_url="mysql://ann:geheim@host/name")
+    done = run("show")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: PLATFORM_DATABASE_URL: scheme 'mysql' is not one of sqlite://")
+    assert "geheim" not in done.stderr
+
+
 @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",)])
 def test_a_database_that_is_away_is_told_in_one_sentence(
     settings_env: Callable[..., None], options: tuple[str, ...]
