@@ -22,6 +22,11 @@ def readiness() -> dict[str, str]:
     return {"broker": _outcome(_broker), "records": _outcome(_records), "database": _outcome(_database)}
 
 
+def ready(checks: dict[str, str]) -> dict[str, Any]:
+    """The answer to ``/ready``."""
+    return {"status": "ready" if is_ready(checks) else "not ready", "checks": checks}
+
+
 def is_ready(checks: dict[str, str]) -> bool:
     return all(answer == "ok" for answer in checks.values())
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,9 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from platform import health, serialization
+from platform import health, problems, serialization
 from platform.errors import SettingsError
 from platform.metrics import JobsCollector
+from platform.problems import RETRY_AFTER_S
 
 log = logging.getLogger(__name__)
 JSON = "application/json"
@@ -31,22 +33,43 @@ class Own:
     collector: Collector
 
 
-def _respond(own: Own | None, path: str) -> tuple[int, str, bytes]:
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    content_type: str
+    body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        away = {"Retry-After": str(RETRY_AFTER_S)} if self.status == 503 else {}
+        return {"Content-Type": self.content_type, "Content-Length": str(len(self.body)), **away}
+
+
+def _json(status: int, said: dict[str, Any]) -> _Answer:
+    return _Answer(status, JSON, serialization.encode(said))
+
+
+def _problem(status: int, detail: str) -> _Answer:
+    return _Answer(status, problems.CONTENT_TYPE, serialization.encode(problems.document(status, detail)))
+
+
+def _respond(own: Own | None, path: str) -> _Answer:
+    """As the web answers (``web.service``)."""
     if path == "/health":
-        return 200, JSON, serialization.encode({"status": "ok"})
+        return _json(200, {"status": "ok"})
     if path == "/ready":
         checks = health.readiness()
-        return 200 if health.is_ready(checks) else 503, JSON, serialization.encode({"checks": checks})
+        return _json(200 if health.is_ready(checks) else 503, health.ready(checks))
     if path == "/status":
         about_it = {own.name: own.status()} if own else {}
-        return 200, JSON, serialization.encode(health.status() | about_it)
+        return _json(200, health.status() | about_it)
     if path == "/metrics":
         collectors = CollectorRegistry()
         collectors.register(JobsCollector())
         if own:
             collectors.register(own.collector)
-        return 200, CONTENT_TYPE_LATEST, generate_latest(collectors)
-    return 404, JSON, serialization.encode({"detail": "there are /health, /ready, /status and /metrics"})
+        return _Answer(200, CONTENT_TYPE_LATEST, generate_latest(collectors))
+    return _problem(404, f"there is nothing at {path}; there are /health, /ready, /status and /metrics")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,15 +79,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         try:
-            status, content_type, body = _respond(self._own, self.path.partition("?")[0])
+            answer = _respond(self._own, self.path.partition("?")[0])
         except Exception as exc:  # noqa: BLE001 - the edge of the server: a probe gets an answer whatever happened
             log.warning("answering 503 to %s: %s", self.path, exc)
-            status, content_type, body = 503, JSON, serialization.encode({"detail": str(exc)})
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+            answer = _problem(503, str(exc))
+        self._send(answer)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The base class's, for what it cannot read and for methods it has no ``do_…`` of; it would write HTML."""
+        self._send(_problem(code, message or HTTPStatus(code).phrase))
+
+    def _send(self, answer: _Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         log.debug(format, *args)

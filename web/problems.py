@@ -25,6 +25,7 @@ from platform.errors import (
     UnknownJob,
     UnknownQueue,
 )
+from platform.problems import CONTENT_TYPE, RETRY_AFTER_S, document
 from platform.schedules.errors import BadSchedule, ScheduleConflict, UnknownSchedule
 from platform.settings import settings
 from tasks.modules import UnknownFunction
@@ -33,9 +34,6 @@ from tasks.resources import UnknownResource
 from tasks.signatures import InvalidArguments
 
 log = logging.getLogger(__name__)
-
-CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_S = 2
 
 AWAY = (OperationalError, redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, DatabaseUnavailable)
 
@@ -59,14 +57,7 @@ class Problem(Exception):
 
 
 def answer(problem: Problem) -> Response:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "errors": problem.errors or [],
-        "request_id": getattr(g, "request_id", None),
-    }
+    body = document(problem.status, problem.detail, problem.errors or (), getattr(g, "request_id", None))
     return Response(serialization.encode(body), problem.status, problem.headers, content_type=CONTENT_TYPE)
 
 

@@ -37,8 +37,8 @@ def ready() -> Any:
     """200 only when broker, record store and database answer."""
     checks = health.readiness()
     if health.is_ready(checks):
-        return {"status": "ready", "checks": checks}
-    return {"status": "not ready", "checks": checks}, 503, {"Retry-After": str(RETRY_AFTER_S)}
+        return health.ready(checks)
+    return health.ready(checks), 503, {"Retry-After": str(RETRY_AFTER_S)}
 
 
 @routes.get("/status", auth=None, answers={200: dict[str, Any]}, problems=(503,), summary="What is going on")

@@ -49,14 +49,27 @@ def test_http_requests_are_counted_over_all_gunicorn_workers(shop: Shop) -> None
         assert sample(httpx2.get(f"{web.url}/metrics").text, line) == 30
 
 
-def test_a_worker_with_a_health_port_answers_there(shop: Shop) -> None:
+def test_a_worker_with_a_health_port_answers_there_as_the_web_does(shop: Shop, ann: httpx2.Client) -> None:
     port = processes.free_port()
     with shop.start_worker(health_port=port):
         url = f"http://127.0.0.1:{port}"
         eventually(lambda: httpx2.get(f"{url}/ready").status_code == 200)
-        assert httpx2.get(f"{url}/health").json() == {"status": "ok"}
+        for path in ("/health", "/ready"):
+            assert httpx2.get(url + path).json() == ann.get(path).json()
+        assert httpx2.get(f"{url}/status").json().keys() == ann.get("/status").json().keys()
         assert "platform_workers" in httpx2.get(f"{url}/metrics").text
-        assert httpx2.get(f"{url}/nowhere").status_code == 404
+
+
+def test_what_a_health_port_refuses_is_a_problem_document(shop: Shop, ann: httpx2.Client) -> None:
+    port = processes.free_port()
+    with shop.start_worker(health_port=port):
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx2.get(f"{url}/ready").status_code == 200)
+        for answer, status in ((httpx2.get(f"{url}/nowhere"), 404), (httpx2.post(f"{url}/ready"), 501)):
+            assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+            assert answer.json()["status"] == status
+            assert answer.json().keys() == ann.get("/nowhere").json().keys()
+        assert "/nowhere; there are /health, /ready" in httpx2.get(f"{url}/nowhere").json()["detail"]
 
 
 @pytest.mark.usefixtures("shop_worker")
