@@ -26,6 +26,10 @@ class UnknownOption(PlatformError):
     """A task option or Celery key that nothing would ever read."""
 
 
+class BadOption(PlatformError):
+    """A task option has a value that can never work; the message says which one, and what can."""
+
+
 class BrokerUnavailable(PlatformError, OperationalError):
     """The broker or the record store did not answer in time; nothing was enqueued.
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from celery.app.defaults import NAMESPACES, flatten
 
-from platform.errors import UnknownOption, did_you_mean
+from platform.errors import BadOption, UnknownOption, did_you_mean
 from platform.limits import check_task as check_limits
+from platform.queues import MAX_PRIORITY, MIN_PRIORITY
 from platform.steering import RetryLater
 from platform.unique import check_function, rule_of
 
@@ -39,7 +40,10 @@ def celery_keys() -> frozenset[str]:
 
 
 def check_task_options(opts: Mapping[str, Any]) -> None:
-    """Raises UnknownOption for one that neither Celery, the platform nor the task's own base class would read."""
+    """Raises UnknownOption for one that neither Celery, the platform nor the task's own base class would read.
+
+    And BadOption, BadLimit or BadUnique for a value that can never work.
+    """
     base = opts.get("base")
     of_base = frozenset(dir(base)) if base else frozenset()
     check_limits(opts)
@@ -48,6 +52,20 @@ def check_task_options(opts: Mapping[str, Any]) -> None:
     for name in opts:
         if name not in known:
             raise UnknownOption(f"unknown task option {name!r}{did_you_mean(name, known)}")
+    _check_values(opts)
+
+
+def _check_values(opts: Mapping[str, Any]) -> None:
+    priority, most = opts.get("priority"), opts.get("max_retries")
+    if priority is not None and not (_is_whole(priority) and MIN_PRIORITY <= priority <= MAX_PRIORITY):
+        rule = f"a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, {MAX_PRIORITY} most urgent"
+        raise BadOption(f"task option priority={priority!r} is not {rule}")
+    if most is not None and not (_is_whole(most) and most >= 0):
+        raise BadOption(f"task option max_retries={most!r} is not a whole number from 0; None is without end")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def as_attributes(opts: Mapping[str, Any]) -> dict[str, Any]:

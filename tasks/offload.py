@@ -6,6 +6,7 @@ outcome is kept by ``tasks.resources``, so reading a resource never waits for it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -15,6 +16,9 @@ from platform.errors import PlatformError, did_you_mean
 from tasks import app, resources
 from tasks.resources import Address
 
+#: As the table of resources takes it.
+MAX_NAME_CHARS = 200
+NAME = re.compile(rf"[^/]{{1,{MAX_NAME_CHARS}}}")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -22,6 +26,14 @@ class UnknownProvider(PlatformError):
     """No imported module declares that provider."""
 
     is_permanent = True
+
+
+class BadProvider(PlatformError):
+    """A class of Provider has no name, or one that no address can have."""
+
+
+class DuplicateProvider(PlatformError):
+    """Two providers want the same name."""
 
 
 class UnknownAction(PlatformError):
@@ -48,16 +60,19 @@ def action(method: Method) -> Method:
 class Provider:
     """Subclass, give it a ``name``, write the two methods; actions as needed.
 
+    ``class Cloud(Provider, abstract=True)`` needs none: a base for others. Raises BadProvider and DuplicateProvider
+    where the class is written.
+
     One instance serves all jobs of a process. An operation may run more than once (a worker can die after doing
     it and before saying so), so make it repeatable: creating what is there already, deleting what is gone.
     """
 
     name: ClassVar[str]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in cls.__dict__:
-            _providers[cls.name] = cls()
+        if not abstract:
+            _register(cls)
 
     def validate(self, type: str, name: str, properties: dict[str, Any]) -> None:
         """Refuse bad properties before they are enqueued: raise InvalidProperties. The default accepts all."""
@@ -85,6 +100,24 @@ class Provider:
 
 
 _providers: dict[str, Provider] = {}
+
+
+def _register(cls: type[Provider]) -> None:
+    name, who = cls.__dict__.get("name"), f"{cls.__module__}.{cls.__qualname__}"
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        wrong = "it has no name" if name is None else f"the name {name!r} cannot stand in an address"
+        raise BadProvider(f'{who}: {wrong}; write name = "acme.shelf", 1 to {MAX_NAME_CHARS} characters without /')
+    known = type(_providers[name]) if name in _providers else cls
+    if not _is_again(known, cls):
+        taken_by = f"{known.__module__}.{known.__qualname__}"
+        raise DuplicateProvider(f"{who}: the name {name} is {taken_by}'s already; give one of them another name")
+    _providers[name] = cls()
+
+
+def _is_again(known: type[Provider], cls: type[Provider]) -> bool:
+    """Whether it is the same class, of a module that was loaded again, be it by ``python -m``."""
+    modules = {known.__module__, cls.__module__}
+    return known.__qualname__ == cls.__qualname__ and (len(modules) == 1 or "__main__" in modules)
 
 
 def find_provider(name: str) -> Provider:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from platform.celery import Platform
-from platform.errors import UnknownOption
+from platform.errors import BadOption, UnknownOption
 from platform.options import check_keys
 from tasks import app
 
@@ -29,6 +29,23 @@ def test_what_celery_and_the_platform_read_is_accepted() -> None:
     def task(self) -> None: ...
 
     assert (task.default_priority, task.default_queue, task.public) == (7, "batch", True)
+
+
+@pytest.mark.parametrize("priority", [10, -1, "x", "5", True, 5.0])
+def test_a_priority_that_is_none_is_refused_at_import(priority: object) -> None:
+    with pytest.raises(BadOption, match=r"priority=.* is not a whole number from 0 to 9, 9 most urgent"):
+        app.task(priority=priority)
+
+
+@pytest.mark.parametrize("most", [-1, "3", True, 2.5])
+def test_a_number_of_retries_that_is_none_is_refused_at_import(most: object) -> None:
+    with pytest.raises(BadOption, match=r"max_retries=.* is not a whole number from 0; None is without end"):
+        app.task(max_retries=most)
+
+
+@pytest.mark.parametrize("options", [{"priority": 0, "max_retries": 0}, {"priority": None, "max_retries": None}])
+def test_the_least_of_both_and_none_are_accepted(options: dict[str, object]) -> None:
+    app.task(**options)
 
 
 def test_options_of_a_tasks_own_base_class_are_accepted() -> None:

@@ -47,7 +47,7 @@ def test_the_platforms_own_tasks_are_silent(new_subject: Callable[..., Subject])
         ({"soft_time_limit": 30_000}, "task-soft-limit-after-hard", "error"),
         ({"time_limit": 100_000}, "time-limit-long", "warning"),
         ({"serializer": "pickle"}, "task-serializer-refused", "error"),
-        ({"priority": 10}, "task-priority-out-of-range", "error"),
+        ({"default_priority": 10}, "task-priority-out-of-range", "error"),
         ({"queue": "offlaod"}, "task-to-unknown-queue", "error"),
         ({"queue": "dead-letter"}, "task-to-unknown-queue", "error"),
     ],
