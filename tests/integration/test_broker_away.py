@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import redis
 
+from tests import processes
 from tests.integration.asking import submit
 from tests.integration.conftest import Shop
 from tests.waiting import eventually
@@ -54,9 +55,27 @@ def test_a_frozen_server_is_503_in_time_and_nothing_was_enqueued(shop: Shop, ann
         assert ann.get("/events", params={"room": "lobby"}).status_code == 503
         assert time.monotonic() - began < 2
         assert (ann.get("/health").status_code, ann.get("/ready").status_code) == (200, 503)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 6
     assert eventually(lambda: ann.get("/ready").status_code == 200)
     assert ann.get("/jobs").json()["total"] in (1, 2, 3)  # the server may read, once thawed, what it was sent frozen
+
+
+def test_what_is_not_ready_says_so_in_time(shop: Shop, ann: httpx2.Client) -> None:
+    port = processes.free_port()
+    with shop.start_worker(health_port=port):
+        urls = [f"{ann.base_url}/ready", f"http://127.0.0.1:{port}/ready"]
+        with httpx2.Client(timeout=20, trust_env=False) as probe:
+            assert eventually(lambda: all(probe.get(url).status_code == 200 for url in urls))
+            with frozen(valkey_pid(shop)):
+                for url in urls:
+                    began = time.monotonic()
+                    answer = probe.get(url)
+                    assert time.monotonic() - began < 2.0
+                    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+                    said = answer.json()
+                    assert (said["status"], said["checks"]["database"]) == ("not ready", "ok")
+                    assert "ok" not in (said["checks"]["records"], said["checks"]["broker"])
+            assert eventually(lambda: all(probe.get(url).status_code == 200 for url in urls))
 
 
 def test_a_killed_server_is_503_in_time_and_work_goes_on_when_it_is_back(shop: Shop, ann: httpx2.Client) -> None:
