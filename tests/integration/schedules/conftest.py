@@ -25,7 +25,7 @@ from platform.schedules.schedule import Schedule
 
 TASK = "tasks.files.digest"
 #: In seconds.
-TTL_S = 0.6
+TTL_S = 1.5
 
 
 @pytest.fixture
