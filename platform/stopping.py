@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 #: lease: its heart beats until then, so nobody else gets what it holds, and those behind it wait no longer than for a
 #: worker that is dead.
 LAST_RESORT_S = 10.0
+#: How long the log may be somebody else's, in seconds.
+LOCK_S = 1.0
 
 
 def stop_cancelled(consumer: Any) -> None:
@@ -59,8 +61,18 @@ def leave_in_time(worker_name: str) -> None:
 
 def _cut_short() -> None:
     time.sleep(settings().shutdown_timeout_s)
-    log.warning("still running after the shutdown timeout; %s jobs go back", len(state.active_requests))
+    _say(logging.WARNING, f"still running after the shutdown timeout; {len(state.active_requests)} jobs go back")
     os.kill(os.getpid(), signal.SIGQUIT)  # Celery's cold shutdown: stops them, and their messages are given back
     time.sleep(min(LAST_RESORT_S, settings().lease_ttl_s))
-    log.error("the worker did not end by itself; its lease gives back what it held")
+    _say(logging.ERROR, "the worker did not end by itself; its lease gives back what it held")
     os._exit(1)
+
+
+def _say(level: int, text: str) -> None:
+    """Log it, but wait for nobody: the main thread may have been stopped in the middle of a log's line, and hang there
+    with the log's lock."""
+    saying = threading.Thread(target=log.log, args=(level, text), daemon=True)
+    saying.start()
+    saying.join(LOCK_S)
+    if saying.is_alive():
+        os.write(2, f"{text}\n".encode())

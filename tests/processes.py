@@ -170,7 +170,9 @@ class Program:
 class _Forked(Program):
     """A script that is forked from a process with its libraries."""
 
-    def _start(self, command: Sequence[str], cwd: Path) -> Forked:
+    def _start(self, command: Sequence[str], cwd: Path) -> subprocess.Popen[bytes] | Forked:
+        if any("gevent" in part for part in command):  # which patches what is imported later
+            return super()._start(command, cwd)
         with self.log.open("ab") as out, open(os.devnull) as nothing:
             return Forked(command, cwd, self.env, (nothing, out, out), is_session=True)
 

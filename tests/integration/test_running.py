@@ -29,11 +29,14 @@ def spared():
 
 
 HANG = """
+import logging
 import time
 from celery.signals import worker_shutting_down
 
 @worker_shutting_down.connect
 def hang(**_):
+    for handler in logging.getLogger().handlers:
+        handler.acquire()  # as when the signal came in the middle of a line
     ends_at = time.monotonic() + 60
     while time.monotonic() < ends_at:
         try:
