@@ -127,7 +127,8 @@ def test_interrupted_it_stops_cleanly(folder: Path, tmp_path: Path, temporary: P
     with processes.Program((*COMMAND, str(folder)), tmp_path / "demo.log", environment(temporary)) as running:
         running.wait_for(moment, TIMEOUT_S)
         running.signal(signal.SIGINT)
-        assert running.wait(TIMEOUT_S) == 130
+        # Python ends by the signal itself if that came while a text was executed, as an import of dataclasses does.
+        assert running.wait(TIMEOUT_S) in (130, -signal.SIGINT)  # a shell says 130 of both
         assert running.text().endswith("Everything is stopped again.\nInterrupted.\n")
     assert_nothing_is_left(temporary)
 
