@@ -37,8 +37,7 @@ def split(data: memoryview, least: int) -> tuple[int, Sequence[tuple[int, bytes]
     """Take a server's whole frames apart: how many texts of ``least`` bytes and more, opcode and payload of every other
     frame, and how many bytes all of them take.
 
-    In one piece, for it runs once for each delivery of a benchmark; texts of one size, one behind the other,
-    are counted together.
+    Texts of one size, one behind the other, are counted together: it runs for each read of a benchmark.
     """
     position = long = 0
     end = len(data)

@@ -49,7 +49,7 @@ def check(as_json: bool) -> None:
     endpoints.ensure_embedded(settings())
     checks = {"settings": "ok", "modules": "ok"} | health.readiness()
     if as_json:
-        print_json({"status": "ready" if health.is_ready(checks) else "not ready", "checks": checks})
+        print_json(health.ready(checks))
     else:
         print_table(["Check", "Answer"], list(checks.items()))
     if not health.is_ready(checks):
